@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "headrace/backend.h"
+#include "headrace/export.h"
+#include "headrace/stream.h"
+
+namespace headrace {
+
+namespace core {
+class DeviceState;
+struct DeviceAccess;
+}  // namespace core
+
+/// An open device. A cheap shared value; the device closes with its last user.
+///
+/// Threads: safe from any thread.
+class HEADRACE_EXPORT Device {
+ public:
+  /// No device; every call but the operator throws `invalid_argument`.
+  Device() = default;
+
+  /// What the device is.
+  [[nodiscard]] const DeviceInfo& info() const;
+
+  /// The stream that `Stream{}` stands for: on cuda the legacy default stream.
+  [[nodiscard]] Stream default_stream() const;
+
+  /// A new stream, ordered with no other. \throws Error  `device_lost`, `out_of_memory`.
+  [[nodiscard]] Stream make_stream() const;
+
+  /// Takes part in a stream made by other code, which goes on owning it and must keep it alive while
+  /// Headrace uses it; afterwards only the markers already recorded count.
+  ///
+  /// \throws Error  `unsupported` when the backend has no such streams; `invalid_argument`.
+  [[nodiscard]] Stream adopt_stream(NativeHandle handle) const;
+
+  /// Waits until all work of every stream of Headrace's on this device is done.
+  void synchronize() const;
+
+  explicit operator bool() const noexcept { return state_ != nullptr; }
+  friend bool operator==(const Device&, const Device&) = default;
+
+ private:
+  friend struct core::DeviceAccess;
+  std::shared_ptr<core::DeviceState> state_;
+};
+
+/// The devices of every backend, best first: GPUs by memory, then `host`, which is always there.
+HEADRACE_EXPORT std::vector<DeviceInfo> list_devices();
+
+/// Opens the device named `spec`: "auto" (the first of `list_devices`), "host", "cuda:0",
+/// "vulkan:1"; a backend's name alone means its device 0. Opening a device again gives the same one.
+///
+/// \throws Error  `invalid_argument` when no device has that name; the text lists those there are.
+HEADRACE_EXPORT Device open_device(std::string_view spec = "auto");
+
+}  // namespace headrace

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "headrace/buffer.h"
+#include "headrace/device.h"
+#include "headrace/device_type.h"
+#include "headrace/export.h"
+#include "headrace/stats.h"
+
+namespace headrace {
+
+namespace core {
+class MemoryPool;
+class PointerTable;
+struct ManagerAccess;
+}  // namespace core
+
+/// How a size asked for becomes the capacity of a buffer. Sizes are rounded up to 256 bytes first.
+enum class SizeClassPolicy {
+  eighths,   ///< Eight capacities per doubling: at most 1/8 above the size asked.
+  quarters,  ///< Four capacities per doubling: at most 1/4 above.
+  exact,     ///< The rounded size itself; buffers are reused only for the same size.
+};
+
+/// Limits and habits of a MemoryManager.
+struct MemoryManagerConfig {
+  std::string name = "default";      ///< Shown in errors.
+  std::size_t byte_limit = 0;        ///< Most bytes held from the device; 0 for no limit.
+  std::size_t soft_byte_limit = 0;   ///< Above it, reuse that makes a stream wait is preferred to
+                                     ///< growing; 0 for none.
+  std::size_t count_limit = 0;       ///< Most buffers held from the device; 0 for no limit.
+  SizeClassPolicy size_classes = SizeClassPolicy::eighths;
+  /// Called, with no lock held, when memory is short: the bytes wanted. Gives something back and
+  /// returns true to have the request tried again; called at most 8 times a request.
+  std::function<bool(std::size_t)> pressure_callback;
+};
+
+/// Pools of device memory, one for each capacity and kind.
+///
+/// A cheap shared value. Threads: safe from any thread.
+class HEADRACE_EXPORT MemoryManager {
+ public:
+  /// No manager; every call but the operator throws `invalid_argument`.
+  MemoryManager() = default;
+
+  /// \throws Error  `invalid_argument` for no device.
+  explicit MemoryManager(Device device, MemoryManagerConfig config = {});
+
+  /// Takes a buffer of at least `size` bytes, ready to be used on `stream`.
+  ///
+  /// Order: work submitted to `stream` afterwards may use the buffer at once. When its memory was
+  /// last used on another stream, that use is over, or `stream` is made to wait for it. `cpu` memory
+  /// is given only when its last use is over.
+  /// Waits: for `cpu` memory under a limit, and before giving up; counted in MemoryStats.
+  ///
+  /// \param size    Bytes; 0 gives an empty buffer and touches nothing.
+  /// \param device_type  Kind of memory.
+  /// \param stream  Stream of this manager's device that uses the buffer first.
+  /// \throws Error  `out_of_memory` when the device or `byte_limit` has no room after everything
+  ///                unused was given back; `capacity` when `count_limit` is reached;
+  ///                `invalid_argument` for a stream of another device or a size that cannot be
+  ///                rounded; `device_lost`. The manager is unchanged.
+  Buffer get_buffer(std::size_t size,
+                    DeviceType device_type = DeviceType::gpu,
+                    const Stream& stream = {});
+
+  /// Gives a buffer back to the pool it came from. An empty one is ignored.
+  void return_buffer(Buffer&& buffer) noexcept;
+
+  /// Takes `gpu` memory as a bare address, for callers that cannot hold a Buffer. On vulkan the
+  /// result is an opaque key.
+  ///
+  /// \returns null when `size` is 0. \throws Error  as `get_buffer`.
+  void* allocate_buffer(std::size_t size, const Stream& stream = {});
+
+  /// Gives back what `allocate_buffer` gave; null is ignored.
+  ///
+  /// \param stream  A stream whose work so far used the memory, besides the one it was taken for.
+  /// \throws Error  `invalid_argument` when this manager did not give `pointer` or has it back
+  ///                already; nothing is changed.
+  void release_buffer(void* pointer, const Stream& stream = {});
+
+  /// Counts of each pool that has a buffer.
+  [[nodiscard]] std::map<PoolKey, BufferPoolStats> pool_stats() const;
+
+  [[nodiscard]] MemoryStats stats() const;
+
+  /// Gives every cached buffer whose last use is over back to the device. \returns Bytes given back.
+  std::size_t trim();
+
+  /// The device of the memory.
+  [[nodiscard]] const Device& device() const;
+
+  explicit operator bool() const noexcept { return pool_ != nullptr; }
+  friend bool operator==(const MemoryManager& a, const MemoryManager& b) noexcept {
+    return a.pool_ == b.pool_;
+  }
+
+ private:
+  friend struct core::ManagerAccess;
+  std::shared_ptr<core::MemoryPool> pool_;
+  std::shared_ptr<core::PointerTable> pointers_;
+};
+
+/// Makes the process's own manager on `device`. The first call wins; a later one changes nothing.
+///
+/// \throws Error  `invalid_argument` for no device.
+HEADRACE_EXPORT void initialize_global_memory_manager(const Device& device);
+
+/// The process's own manager.
+///
+/// \throws Error  `invalid_argument` before `initialize_global_memory_manager`.
+HEADRACE_EXPORT MemoryManager global_memory_manager();
+
+/// The device of the process's own manager. \throws Error  as `global_memory_manager`.
+HEADRACE_EXPORT Device get_device();
+
+}  // namespace headrace

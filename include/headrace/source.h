@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "headrace/data_type.h"
+#include "headrace/export.h"
+#include "headrace/shape.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace headrace {
+
+/// One batch as a DataSource gives it. Shapes include the batch dimension, which comes first.
+struct SourceBatch {
+  std::vector<float> input;
+  Shape input_shape;
+  std::vector<float> labels;
+  Shape label_shape;
+};
+
+/// The user's simple serial source of batches.
+///
+/// Threads: the loader's calls never overlap and come from one thread at a time.
+class HEADRACE_EXPORT DataSource {
+ public:
+  DataSource() = default;
+  DataSource(const DataSource&) = delete;
+  DataSource& operator=(const DataSource&) = delete;
+  virtual ~DataSource();
+
+  /// Gives the next samples, at most `n`; fewer only at the end.
+  ///
+  /// \returns nullopt when no sample is left. An exception reaches the consumer at this batch.
+  virtual std::optional<SourceBatch> get_batch(std::size_t n) = 0;
+
+  /// Number of samples from one reset to the end.
+  [[nodiscard]] virtual std::size_t size() const = 0;
+
+  /// Goes back to the first sample.
+  virtual void reset() = 0;
+};
+
+/// What one sample of a SampleSource holds. Shapes are of a single sample.
+struct SampleSpec {
+  /// A further named part of a sample.
+  struct Field {
+    std::string name;
+    Shape shape;
+    DataType dtype = DataType::float32;
+    friend bool operator==(const Field&, const Field&) = default;
+  };
+
+  Shape input_shape;
+  DataType input_dtype = DataType::float32;
+  /// `Shape{0}` says that the source has no labels.
+  Shape label_shape;
+  DataType label_dtype = DataType::int64;
+  std::vector<Field> fields;
+  friend bool operator==(const SampleSpec&, const SampleSpec&) = default;
+};
+
+/// Which sample to read, and the randomness that belongs to it.
+struct ReadContext {
+  std::uint64_t index = 0;       ///< Sample, below the source's `size()`.
+  std::uint64_t epoch = 0;       ///< Pass over the data, from 0.
+  std::uint64_t random_key = 0;  ///< A function of (seed, epoch, index) alone; seeds augmentation.
+};
+
+/// Where to write one sample. Each span has exactly the bytes that the SampleSpec says.
+struct SampleView {
+  std::span<std::byte> input;
+  std::span<std::byte> label;
+  std::vector<std::span<std::byte>> fields;
+};
+
+/// Random access to samples of one fixed spec.
+///
+/// Threads: `read` is called from many threads at once; the rest from any.
+class HEADRACE_EXPORT SampleSource {
+ public:
+  SampleSource() = default;
+  SampleSource(const SampleSource&) = delete;
+  SampleSource& operator=(const SampleSource&) = delete;
+  virtual ~SampleSource();
+
+  /// Shapes and types; never changes.
+  [[nodiscard]] virtual SampleSpec spec() const = 0;
+
+  /// Number of samples; never changes.
+  [[nodiscard]] virtual std::size_t size() const = 0;
+
+  /// Writes sample `context.index` into `into`, every byte of it.
+  ///
+  /// \throws Error  `io` or `corrupt_data` naming the file; `invalid_argument` when there is no
+  ///                such sample, or `into` is not of its size. Any exception reaches the consumer
+  ///                at the batch of this sample.
+  virtual void read(const ReadContext& context, SampleView& into) const = 0;
+
+  /// What the samples are, for reports and errors: a path or a short description.
+  [[nodiscard]] virtual std::string name() const;
+};
+
+/// How `open_source` reads a path.
+struct SourceOptions {
+  /// A folder with several IDX pairs: the prefix of the pair to use ("train", "t10k").
+  std::string split;
+};
+
+/// Opens a data set, recognised by its content.
+///
+/// A file is one array whose first axis counts the samples; it has no labels. Its format is told by
+/// the first bytes, whatever the name: NumPy's `.npy` (versions 1.0 to 3.0, C order, lowest byte
+/// first), or IDX, the format of MNIST. A folder holds
+///  - `inputs.npy` and `labels.npy`, or else
+///  - `PREFIX-images-idx*` and `PREFIX-labels-idx*` (also `.idx*`), once or for several prefixes.
+///
+/// A label array of shape [N] gives scalar labels (`Shape{}`), one of shape [N, K] gives
+/// `Shape{K}`. A source without labels has `label_shape` `Shape{0}` and `label_dtype` uint8. Types
+/// stay those of the file. No samples at all is no error.
+///
+/// Life: files are mapped, never read whole, and stay open while the source lives. They may be
+/// removed or replaced by a rename meanwhile. They must not be shortened in place: the system ends
+/// a process that reads a mapping beyond the file's end.
+///
+/// \throws Error  `io` when the path cannot be read; `unsupported` when no format fits, or a file
+///                is of a kind that cannot be served; `corrupt_data` with path and offset when the
+///                content is not what its header or its name says; `invalid_argument` when the
+///                folder holds several pairs and `options.split` does not choose one, when a split
+///                is asked for where there is none, or when inputs and labels differ in number.
+HEADRACE_EXPORT std::shared_ptr<SampleSource> open_source(const std::filesystem::path& path,
+                                                          SourceOptions options = {});
+
+/// Samples `indices` of `source`, in that order; an index may stand more than once.
+///
+/// \throws Error  `invalid_argument` when `source` is null or an index is not below its size.
+HEADRACE_EXPORT std::shared_ptr<SampleSource> subset(std::shared_ptr<SampleSource> source,
+                                                     std::vector<std::uint64_t> indices);
+
+/// Samples that lie in memory one after another; nothing is copied.
+///
+/// Life: both ranges must stay valid and unchanged while the source, or a subset of it, lives.
+/// \param inputs  The samples' inputs, a whole number of them.
+/// \param labels  As many labels; empty when `spec.label_shape` is `Shape{0}`.
+/// \throws Error  `invalid_argument` when the sizes do not agree with `spec`, an input has no
+///                elements, or `spec` has fields.
+HEADRACE_EXPORT std::shared_ptr<SampleSource> open_memory(std::span<const std::byte> inputs,
+                                                          std::span<const std::byte> labels,
+                                                          SampleSpec spec);
+
+}  // namespace headrace

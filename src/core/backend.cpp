@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "headrace/backend.h"
+
+#include <utility>
+
+#include "headrace/error.h"
+
+namespace headrace {
+
+Backend::~Backend() = default;
+BackendDevice::~BackendDevice() = default;
+BackendStream::~BackendStream() = default;
+
+std::shared_ptr<BackendStream> BackendDevice::adopt_stream(NativeHandle) {
+  throw Error(ErrorCode::unsupported,
+              "Streams made by other code cannot be adopted on " + info().spec + ".");
+}
+
+void Outcome::fail(std::exception_ptr error) noexcept {
+  const std::scoped_lock lock(mutex_);
+  if (!error_) {
+    error_ = std::move(error);
+  }
+}
+
+std::exception_ptr Outcome::error() const noexcept {
+  const std::scoped_lock lock(mutex_);
+  return error_;
+}
+
+}  // namespace headrace

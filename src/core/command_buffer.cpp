@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "headrace/command_buffer.h"
+
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "headrace/error.h"
+
+#include "core/access.h"
+#include "core/command_pool.h"
+#include "core/storage.h"
+#include "kernels/convert.h"
+
+namespace headrace {
+
+using core::CommandPoolState;
+using core::CommandSlot;
+
+namespace {
+
+void require_on_device(const Tensor& tensor, const CommandSlot& slot, const char* call) {
+  const core::Storage& storage = core::storage_of(tensor, call);
+  if (&storage.pool().device_state().backend() != &slot.stream->stream()->device()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} was given {} in a command buffer for {}.",
+                            call,
+                            tensor.to_string(),
+                            slot.stream->stream()->device().info().spec));
+  }
+}
+
+template <class Work>
+void record(CommandSlot& slot, Work work, const char* default_label) {
+  slot.commands.push_back({std::move(work), slot.label.empty() ? default_label : slot.label});
+}
+
+std::uint64_t pattern_of(double value, DataType dtype) {
+  std::uint64_t pattern = 0;
+  kernels::convert(reinterpret_cast<const std::byte*>(&value),
+                   DataType::float64,
+                   reinterpret_cast<std::byte*>(&pattern),
+                   dtype,
+                   1);
+  return pattern;
+}
+
+}  // namespace
+
+CommandBuffer& CommandBuffer::operator=(CommandBuffer&& other) noexcept {
+  CommandBuffer old;
+  old.slot_ = std::exchange(slot_, std::move(other.slot_));
+  return *this;
+}
+
+CommandBuffer::~CommandBuffer() {
+  if (slot_) {
+    if (const std::shared_ptr<CommandPoolState> pool = slot_->pool.lock()) {
+      pool->put_back(std::move(slot_));
+    }
+  }
+}
+
+int CommandBuffer::id() const noexcept { return slot_ ? slot_->id : 0; }
+
+bool CommandBuffer::is_in_use() const noexcept { return slot_ != nullptr; }
+
+NativeHandle CommandBuffer::native_handle() const {
+  return CommandPoolState::slot_of(*this, "CommandBuffer::native_handle")
+      .stream->stream()
+      ->native_handle();
+}
+
+void CommandBuffer::copy(const Tensor& from, const Tensor& to) {
+  CommandSlot& slot = CommandPoolState::slot_of(*this, "CommandBuffer::copy");
+  core::require_same_shape(from, to, core::Types::same, "CommandBuffer::copy");
+  require_on_device(from, slot, "CommandBuffer::copy");
+  require_on_device(to, slot, "CommandBuffer::copy");
+  slot.accesses.push_back({from, false});
+  slot.accesses.push_back({to, true});
+  record(slot,
+         CopyCommand{core::memory_of(from), core::memory_of(to), from.size_bytes()},
+         "copy");
+}
+
+void CommandBuffer::fill(const Tensor& tensor, double value) {
+  CommandSlot& slot = CommandPoolState::slot_of(*this, "CommandBuffer::fill");
+  require_on_device(tensor, slot, "CommandBuffer::fill");
+  slot.accesses.push_back({tensor, true});
+  const std::size_t element_bytes = size_of(tensor.dtype());
+  record(slot,
+         FillCommand{core::memory_of(tensor),
+                     pattern_of(value, tensor.dtype()),
+                     element_bytes,
+                     tensor.size_bytes() / element_bytes},
+         "fill");
+}
+
+void CommandBuffer::convert(const Tensor& from, const Tensor& to) {
+  CommandSlot& slot = CommandPoolState::slot_of(*this, "CommandBuffer::convert");
+  core::require_same_shape(from, to, core::Types::any, "CommandBuffer::convert");
+  require_on_device(from, slot, "CommandBuffer::convert");
+  require_on_device(to, slot, "CommandBuffer::convert");
+  slot.accesses.push_back({from, false});
+  slot.accesses.push_back({to, true});
+  record(slot,
+         ConvertCommand{core::memory_of(from),
+                        from.dtype(),
+                        core::memory_of(to),
+                        to.dtype(),
+                        from.size_bytes() / size_of(from.dtype())},
+         "convert");
+}
+
+void CommandBuffer::launch(std::function<void(Stream)> function) {
+  CommandSlot& slot = CommandPoolState::slot_of(*this, "CommandBuffer::launch");
+  if (!function) {
+    throw Error(ErrorCode::invalid_argument, "CommandBuffer::launch was given no function.");
+  }
+  record(slot,
+         LaunchCommand{[function = std::move(function), lease = slot.stream](NativeHandle handle) {
+           function(core::StreamAccess::make(lease, handle));
+         }},
+         "launch");
+}
+
+CommandBufferPool::CommandBufferPool(Stream stream, std::size_t max_buffers) {
+  if (!stream || max_buffers == 0) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("A CommandBufferPool needs a stream of a device and at least 1 buffer; "
+                            "got {} and {} buffers.",
+                            stream ? "a stream" : "Stream{}",
+                            max_buffers));
+  }
+  state_ = std::make_shared<CommandPoolState>(stream, max_buffers);
+}
+
+CommandBufferPool& CommandBufferPool::operator=(CommandBufferPool&& other) noexcept {
+  const CommandBufferPool old(std::move(*this));
+  state_ = std::move(other.state_);
+  return *this;
+}
+
+CommandBufferPool::~CommandBufferPool() {
+  if (state_) {
+    state_->cleanup(true);
+  }
+}
+
+CommandBuffer CommandBufferPool::get_buffer() { return state_->get(); }
+
+std::optional<CommandBuffer> CommandBufferPool::try_get_buffer() { return state_->try_get(); }
+
+void CommandBufferPool::return_buffer(CommandBuffer&& buffer) noexcept {
+  const CommandBuffer returned(std::move(buffer));
+}
+
+Completion CommandBufferPool::execute_async(CommandBuffer&& buffer,
+                                            std::function<void(std::exception_ptr)> completion) {
+  std::vector<core::Handler> handlers;
+  if (completion) {
+    handlers.push_back(std::move(completion));
+  }
+  return state_->execute(std::move(buffer), std::move(handlers));
+}
+
+Completion CommandBufferPool::execute_batch(std::span<const BatchOperation> operations) {
+  return state_->execute_batch(operations);
+}
+
+CommandPoolStats CommandBufferPool::stats() const { return state_->stats(); }
+
+void CommandBufferPool::cleanup() noexcept { state_->cleanup(false); }
+
+}  // namespace headrace

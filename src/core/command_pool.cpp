@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/command_pool.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "headrace/error.h"
+
+#include "core/access.h"
+#include "core/log.h"
+#include "core/storage.h"
+
+namespace headrace::core {
+
+namespace {
+
+/// Puts the command buffer back before anybody hears that its work is done.
+class CommandCompletion final : public CompletionState {
+ public:
+  CommandCompletion(Ticket ticket,
+                    std::shared_ptr<const Outcome> outcome,
+                    std::weak_ptr<CommandPoolState> pool)
+      : CompletionState(std::move(ticket), std::move(outcome)), pool_(std::move(pool)) {}
+
+ private:
+  void settle() noexcept override {
+    if (const std::shared_ptr<CommandPoolState> pool = pool_.lock()) {
+      pool->settle();
+    }
+  }
+  std::weak_ptr<CommandPoolState> pool_;
+};
+
+bool is_passed(const Ticket& ticket) noexcept {
+  return ticket.stream == nullptr || ticket.stream->is_complete(ticket.serial);
+}
+
+void wait_quietly(const Ticket& ticket) noexcept {
+  try {
+    if (ticket.stream) {
+      ticket.stream->wait(ticket.serial);
+    }
+  } catch (const std::exception&) {
+    return;  // A lost device has passed every ticket; the completion tells its error.
+  }
+}
+
+}  // namespace
+
+void CommandSlot::clear() {
+  label.clear();
+  commands.clear();
+  accesses.clear();
+}
+
+CommandPoolState::CommandPoolState(const Stream& stream, std::size_t max_buffers)
+    : stream_(StreamAccess::lease(stream)), max_buffers_(max_buffers) {
+  stats_.max_buffers = max_buffers;
+}
+
+CommandSlot& CommandPoolState::slot_of(const CommandBuffer& buffer, const char* call) {
+  if (!buffer.slot_) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} was given an empty command buffer.", call));
+  }
+  return *buffer.slot_;
+}
+
+CommandBuffer CommandPoolState::hold(std::shared_ptr<CommandSlot> slot) {
+  CommandBuffer buffer;
+  buffer.slot_ = std::move(slot);
+  return buffer;
+}
+
+std::optional<CommandBuffer> CommandPoolState::try_get() {
+  settle();
+  const std::scoped_lock lock(mutex_);
+  if (!idle_.empty()) {
+    std::shared_ptr<CommandSlot> slot = std::move(idle_.back());
+    idle_.pop_back();
+    return hold(std::move(slot));
+  }
+  if (stats_.total_buffers == max_buffers_) {
+    return std::nullopt;
+  }
+  auto slot = std::make_shared<CommandSlot>();
+  slot->id = ++last_id_;
+  slot->pool = weak_from_this();
+  slot->stream = stream_;
+  ++stats_.total_buffers;
+  return hold(std::move(slot));
+}
+
+CommandBuffer CommandPoolState::get() {
+  while (true) {
+    if (std::optional<CommandBuffer> buffer = try_get()) {
+      return std::move(*buffer);
+    }
+    Ticket oldest;
+    {
+      const std::scoped_lock lock(mutex_);
+      if (in_flight_.empty() && idle_.empty()) {
+        throw Error(ErrorCode::capacity,
+                    fmt::format("All {} command buffers of the pool are held and none is in flight.",
+                                max_buffers_));
+      }
+      if (!in_flight_.empty()) {
+        oldest = in_flight_.front().completion->ticket();
+      }
+    }
+    wait_quietly(oldest);
+  }
+}
+
+void CommandPoolState::put_back(std::shared_ptr<CommandSlot> slot) noexcept {
+  slot->clear();
+  const std::scoped_lock lock(mutex_);
+  idle_.push_back(std::move(slot));
+}
+
+Completion CommandPoolState::execute(CommandBuffer&& buffer, std::vector<Handler> handlers) {
+  CommandSlot& slot = slot_of(buffer, "CommandBufferPool::execute_async");
+  if (slot.pool.lock().get() != this) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("Command buffer {} belongs to another pool.", slot.id));
+  }
+  if (stream_->stream()->is_capturing()) {
+    throw Error(ErrorCode::invalid_argument,
+                "Commands cannot be submitted to a stream that is being captured.");
+  }
+  const std::scoped_lock lock(submit_mutex_);
+  return track({std::move(buffer.slot_), submit(slot), std::move(handlers)});
+}
+
+std::shared_ptr<CompletionState> CommandPoolState::submit(CommandSlot& slot) {
+  StreamState& stream = *stream_->stream();
+  try {
+    for (const CommandSlot::Access& access : slot.accesses) {
+      Block& block = storage_of(access.tensor, "A command").block();
+      access.writes ? block.before_write(stream) : block.before_read(stream);
+    }
+    auto submission = std::make_shared<Submission>();
+    submission->commands = std::move(slot.commands);
+    const std::shared_ptr<const Outcome> outcome = submission->outcome;
+    stream.submit(std::move(submission));
+    for (const CommandSlot::Access& access : slot.accesses) {
+      Block& block = storage_of(access.tensor, "A command").block();
+      access.writes ? block.after_write(stream) : block.after_read(stream);
+    }
+    return std::make_shared<CommandCompletion>(stream.mark(), outcome, weak_from_this());
+  } catch (...) {
+    return std::make_shared<CompletionState>(std::current_exception());
+  }
+}
+
+Completion CommandPoolState::execute_batch(std::span<const BatchOperation> operations) {
+  if (operations.empty()) {
+    throw Error(ErrorCode::invalid_argument, "execute_batch was given no operations.");
+  }
+  CommandBuffer buffer = get();
+  const std::shared_ptr<CommandSlot> slot = buffer.slot_;
+  std::vector<Handler> handlers;
+  std::exception_ptr error;
+  for (const BatchOperation& operation : operations) {
+    if (operation.completion) {
+      handlers.push_back(operation.completion);
+    }
+    try {
+      slot->label = operation.type;
+      if (operation.data && !error) {
+        operation.data(buffer);
+      }
+    } catch (...) {
+      error = std::current_exception();
+    }
+  }
+  if (!error && buffer.slot_ == slot) {
+    return execute(std::move(buffer), std::move(handlers));
+  }
+  if (!error) {
+    error = std::make_exception_ptr(Error(ErrorCode::invalid_argument,
+                                          "An operation of the batch took the command buffer."));
+  }
+  const std::scoped_lock lock(submit_mutex_);
+  return track({std::move(buffer.slot_),
+                std::make_shared<CompletionState>(error),
+                std::move(handlers)});
+}
+
+Completion CommandPoolState::track(InFlight entry) {
+  Completion completion = CompletionAccess::make(entry.completion);
+  if (entry.slot) {
+    entry.slot->clear();
+  }
+  const std::scoped_lock lock(mutex_);
+  if (entry.completion->ticket().stream) {
+    ++stats_.submissions;
+  }
+  if (!entry.handlers.empty() && !worker_.joinable()) {
+    worker_ = std::thread([self = shared_from_this()] { self->run_worker(); });
+    worker_id_ = worker_.get_id();
+  }
+  in_flight_.push_back(std::move(entry));
+  changed_.notify_all();
+  return completion;
+}
+
+void CommandPoolState::settle() noexcept {
+  const std::scoped_lock lock(mutex_);
+  while (!in_flight_.empty() && is_passed(in_flight_.front().completion->ticket())) {
+    InFlight& done = in_flight_.front();
+    if (done.slot) {
+      idle_.push_back(std::move(done.slot));
+    }
+    if (!done.handlers.empty()) {
+      due_.push_back({std::move(done.handlers), done.completion});
+    }
+    in_flight_.pop_front();
+    changed_.notify_all();
+  }
+}
+
+void CommandPoolState::run_worker() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return !due_.empty() || !in_flight_.empty() || closing_; });
+    if (!due_.empty()) {
+      Due due = std::move(due_.front());
+      due_.pop_front();
+      running_handlers_ = true;
+      lock.unlock();
+      run_handlers(due);
+      due = {};
+      lock.lock();
+      running_handlers_ = false;
+      changed_.notify_all();
+    } else if (!in_flight_.empty()) {
+      const Ticket oldest = in_flight_.front().completion->ticket();
+      lock.unlock();
+      wait_quietly(oldest);
+      settle();
+      lock.lock();
+    } else {
+      return;
+    }
+  }
+}
+
+void CommandPoolState::run_handlers(const Due& due) {
+  std::exception_ptr error = due.completion->failure();
+  for (const Handler& handler : due.handlers) {
+    try {
+      handler(error);
+    } catch (const std::exception& thrown) {
+      log_error(fmt::format("a completion handler threw: {}", thrown.what()));
+      const std::scoped_lock lock(mutex_);
+      ++stats_.handler_errors;
+    } catch (...) {
+      log_error("a completion handler threw something that is no std::exception");
+      const std::scoped_lock lock(mutex_);
+      ++stats_.handler_errors;
+    }
+  }
+}
+
+bool CommandPoolState::on_worker() const noexcept {
+  return worker_id_.load() == std::this_thread::get_id();
+}
+
+CommandPoolStats CommandPoolState::stats() {
+  settle();
+  const std::scoped_lock lock(mutex_);
+  CommandPoolStats stats = stats_;
+  stats.available_buffers = idle_.size();
+  stats.in_use_buffers = stats.total_buffers - idle_.size();
+  return stats;
+}
+
+void CommandPoolState::wait_for_work() noexcept {
+  while (true) {
+    Ticket oldest;
+    {
+      const std::scoped_lock lock(mutex_);
+      if (in_flight_.empty()) {
+        return;
+      }
+      oldest = in_flight_.front().completion->ticket();
+    }
+    wait_quietly(oldest);
+    settle();
+  }
+}
+
+void CommandPoolState::cleanup(bool closing) noexcept {
+  wait_for_work();
+  std::vector<std::shared_ptr<CommandSlot>> dropped;
+  std::thread worker;
+  {
+    std::unique_lock lock(mutex_);
+    if (!on_worker()) {
+      changed_.wait(lock, [this] { return due_.empty() && !running_handlers_; });
+    }
+    stats_.total_buffers -= idle_.size();
+    dropped.swap(idle_);
+    if (closing) {
+      closing_ = true;
+      worker.swap(worker_);
+      changed_.notify_all();
+    }
+  }
+  if (worker.joinable()) {
+    on_worker() ? worker.detach() : worker.join();
+  }
+}
+
+}  // namespace headrace::core

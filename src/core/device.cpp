@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "headrace/device.h"
+
+#include "headrace/error.h"
+
+#include "core/access.h"
+
+namespace headrace {
+
+namespace {
+core::DeviceState& opened(const std::shared_ptr<core::DeviceState>& state) {
+  if (!state) {
+    throw Error(ErrorCode::invalid_argument, "This Device was never opened; see open_device.");
+  }
+  return *state;
+}
+}  // namespace
+
+const DeviceInfo& Device::info() const { return opened(state_).info(); }
+Stream Device::default_stream() const { return opened(state_).default_stream(); }
+Stream Device::make_stream() const { return opened(state_).make_stream(); }
+Stream Device::adopt_stream(NativeHandle handle) const {
+  return opened(state_).adopt_stream(handle);
+}
+void Device::synchronize() const { opened(state_).synchronize(); }
+
+}  // namespace headrace

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/device_state.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "headrace/error.h"
+
+#include "core/access.h"
+#include "core/log.h"
+
+namespace headrace::core {
+
+StreamLease::StreamLease(std::weak_ptr<DeviceState> device, std::shared_ptr<StreamState> stream)
+    : device_(std::move(device)), stream_(std::move(stream)) {}
+
+StreamLease::~StreamLease() {
+  stream_->retire();
+  if (const std::shared_ptr<DeviceState> device = device_.lock()) {
+    device->retire(std::move(stream_));
+  }
+}
+
+DeviceState::DeviceState(std::shared_ptr<BackendDevice> backend)
+    : backend_(std::move(backend)), info_(backend_->info()), caps_(backend_->caps()) {}
+
+DeviceState::~DeviceState() {
+  for (Grave& grave : graves_) {
+    try {
+      grave.uses.wait();
+    } catch (const std::exception& error) {
+      log_error(error.what());  // A lost device: nothing runs any more.
+    }
+    backend_->release(grave.memory);
+  }
+}
+
+Stream DeviceState::adopt(std::shared_ptr<BackendStream> backend, StreamState::Owner owner) {
+  auto stream = std::make_shared<StreamState>(backend_, std::move(backend), owner);
+  auto lease = std::make_shared<StreamLease>(weak_from_this(), stream);
+  const std::scoped_lock lock(mutex_);
+  std::erase_if(streams_, [](const std::weak_ptr<StreamState>& s) { return s.expired(); });
+  streams_.push_back(stream);
+  return StreamAccess::make(std::move(lease));
+}
+
+Stream DeviceState::default_stream() {
+  std::call_once(default_made_, [this] {
+    default_stream_ =
+        StreamAccess::lease(adopt(backend_->default_stream(), StreamState::Owner::headrace));
+  });
+  return StreamAccess::make(default_stream_);
+}
+
+Stream DeviceState::make_stream() {
+  reap();
+  return adopt(backend_->make_stream(), StreamState::Owner::headrace);
+}
+
+Stream DeviceState::adopt_stream(NativeHandle handle) {
+  return adopt(backend_->adopt_stream(handle), StreamState::Owner::adopted);
+}
+
+std::shared_ptr<StreamState> DeviceState::resolve(const Stream& stream) {
+  const Stream meant = stream ? stream : default_stream();
+  const std::shared_ptr<StreamState>& state = StreamAccess::state(meant);
+  if (&state->device() != backend_.get()) {
+    throw Error(ErrorCode::invalid_argument,
+                "Stream " + std::to_string(state->id()) + " is of " +
+                    state->device().info().spec + "; a stream of " + info_.spec + " is needed.");
+  }
+  return state;
+}
+
+void DeviceState::synchronize() {
+  std::vector<std::shared_ptr<StreamState>> streams;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const std::weak_ptr<StreamState>& weak : streams_) {
+      if (std::shared_ptr<StreamState> stream = weak.lock()) {
+        streams.push_back(std::move(stream));
+      }
+    }
+  }
+  for (const std::shared_ptr<StreamState>& stream : streams) {
+    stream->wait(stream->mark().serial);
+  }
+  reap();
+}
+
+void DeviceState::bury(const MemoryBlock& memory, UseList&& uses) noexcept {
+  if (uses.all_complete()) {
+    backend_->release(memory);
+    return;
+  }
+  const std::scoped_lock lock(mutex_);
+  graves_.push_back({memory, std::move(uses)});
+}
+
+void DeviceState::retire(std::shared_ptr<StreamState> stream) noexcept {
+  if (stream->reap()) {
+    return;
+  }
+  const std::scoped_lock lock(mutex_);
+  retired_.push_back(std::move(stream));
+}
+
+void DeviceState::reap() noexcept {
+  std::vector<std::shared_ptr<StreamState>> retired;
+  std::vector<Grave> graves;
+  {
+    const std::scoped_lock lock(mutex_);
+    retired.swap(retired_);
+    graves.swap(graves_);
+  }
+  std::erase_if(retired, [](const std::shared_ptr<StreamState>& s) { return s->reap(); });
+  std::erase_if(graves, [this](Grave& grave) {
+    if (!grave.uses.all_complete()) {
+      return false;
+    }
+    backend_->release(grave.memory);
+    return true;
+  });
+  const std::scoped_lock lock(mutex_);
+  std::ranges::move(retired, std::back_inserter(retired_));
+  std::ranges::move(graves, std::back_inserter(graves_));
+}
+
+}  // namespace headrace::core

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "headrace/device.h"
+#include "headrace/stream.h"
+
+#include "core/timeline.h"
+
+namespace headrace::core {
+
+class DeviceState;
+
+/// What the copies of one Stream share: when the last goes, the stream retires.
+class StreamLease {
+ public:
+  StreamLease(std::weak_ptr<DeviceState> device, std::shared_ptr<StreamState> stream);
+  StreamLease(const StreamLease&) = delete;
+  StreamLease& operator=(const StreamLease&) = delete;
+  ~StreamLease();
+
+  [[nodiscard]] const std::shared_ptr<StreamState>& stream() const noexcept { return stream_; }
+
+ private:
+  std::weak_ptr<DeviceState> device_;
+  std::shared_ptr<StreamState> stream_;
+};
+
+/// An open device: its streams, and the memory that waits for its last use before it can go back.
+///
+/// Threads: safe from any thread. Lock order: `mutex_` before a StreamState's; nothing is waited for
+/// and no backend memory is released under it.
+class DeviceState : public std::enable_shared_from_this<DeviceState> {
+ public:
+  explicit DeviceState(std::shared_ptr<BackendDevice> backend);
+  DeviceState(const DeviceState&) = delete;
+  DeviceState& operator=(const DeviceState&) = delete;
+  ~DeviceState();
+
+  [[nodiscard]] BackendDevice& backend() const noexcept { return *backend_; }
+  [[nodiscard]] const DeviceInfo& info() const noexcept { return info_; }
+  [[nodiscard]] const DeviceCaps& caps() const noexcept { return caps_; }
+
+  Stream default_stream();
+  Stream make_stream();
+  Stream adopt_stream(NativeHandle handle);
+
+  /// The stream that `stream` means on this device.
+  ///
+  /// \throws Error  `invalid_argument` when it is of another device.
+  std::shared_ptr<StreamState> resolve(const Stream& stream);
+
+  /// Waits for every stream.
+  void synchronize();
+
+  /// Releases `memory` once `uses` are over: at once, or at a later `reap`.
+  void bury(const MemoryBlock& memory, UseList&& uses) noexcept;
+
+  /// Closes retired streams and releases buried memory whose work is over.
+  void reap() noexcept;
+
+  /// Takes over a stream whose last handle is gone.
+  void retire(std::shared_ptr<StreamState> stream) noexcept;
+
+ private:
+  struct Grave {
+    MemoryBlock memory;
+    UseList uses;
+  };
+  Stream adopt(std::shared_ptr<BackendStream> backend, StreamState::Owner owner);
+
+  const std::shared_ptr<BackendDevice> backend_;
+  const DeviceInfo info_;
+  const DeviceCaps caps_;
+  std::once_flag default_made_;
+  std::shared_ptr<StreamLease> default_stream_;              // set once, by default_made_
+  std::mutex mutex_;
+  std::vector<std::weak_ptr<StreamState>> streams_;          // guarded by mutex_
+  std::vector<std::shared_ptr<StreamState>> retired_;        // guarded by mutex_
+  std::vector<Grave> graves_;                                // guarded by mutex_
+};
+
+}  // namespace headrace::core

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "headrace/memory_manager.h"
+
+#include <utility>
+
+#include "headrace/error.h"
+
+#include "core/access.h"
+#include "core/memory_pool.h"
+#include "core/pointer_table.h"
+
+namespace headrace {
+
+namespace {
+core::MemoryPool& made(const std::shared_ptr<core::MemoryPool>& pool) {
+  if (!pool) {
+    throw Error(ErrorCode::invalid_argument, "This MemoryManager was made without a device.");
+  }
+  return *pool;
+}
+}  // namespace
+
+MemoryManager::MemoryManager(Device device, MemoryManagerConfig config) {
+  if (!device) {
+    throw Error(ErrorCode::invalid_argument, "A MemoryManager needs an open device.");
+  }
+  pool_ = std::make_shared<core::MemoryPool>(std::move(device), std::move(config));
+  pointers_ = std::make_shared<core::PointerTable>();
+}
+
+Buffer MemoryManager::get_buffer(std::size_t size, DeviceType device_type, const Stream& stream) {
+  core::MemoryPool& pool = made(pool_);
+  return core::BufferAccess::make(
+      pool.take(size, device_type, pool.device_state().resolve(stream)), size);
+}
+
+void MemoryManager::return_buffer(Buffer&& buffer) noexcept { Buffer(std::move(buffer)).reset(); }
+
+void* MemoryManager::allocate_buffer(std::size_t size, const Stream& stream) {
+  if (size == 0) {
+    return nullptr;
+  }
+  return pointers_->insert(get_buffer(size, DeviceType::gpu, stream));
+}
+
+void MemoryManager::release_buffer(void* pointer, const Stream& stream) {
+  core::MemoryPool& pool = made(pool_);
+  if (pointer == nullptr) {
+    return;
+  }
+  const std::shared_ptr<core::StreamState> user = pool.device_state().resolve(stream);
+  const Buffer buffer = pointers_->extract(pointer, pool.device().info().spec);
+  if (stream) {
+    core::BufferAccess::block(buffer)->record_use(*user);
+  }
+}
+
+std::map<PoolKey, BufferPoolStats> MemoryManager::pool_stats() const {
+  return made(pool_).pool_stats();
+}
+
+MemoryStats MemoryManager::stats() const { return made(pool_).stats(); }
+
+std::size_t MemoryManager::trim() { return made(pool_).trim(); }
+
+const Device& MemoryManager::device() const { return made(pool_).device(); }
+
+}  // namespace headrace

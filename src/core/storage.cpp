@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/storage.h"
+
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "headrace/error.h"
+
+#include "core/access.h"
+#include "core/size_class.h"
+
+namespace headrace::core {
+
+std::size_t byte_size(const Shape& shape, DataType dtype) {
+  return checked_multiply(static_cast<std::size_t>(shape.element_count()), size_of(dtype));
+}
+
+std::shared_ptr<Storage> make_storage(MemoryPool& pool,
+                                      std::size_t size_bytes,
+                                      DeviceType device_type,
+                                      std::shared_ptr<StreamState> stream) {
+  return std::make_shared<Storage>(pool.take(size_bytes, device_type, std::move(stream)));
+}
+
+Tensor view(std::shared_ptr<Storage> storage,
+            std::size_t offset_bytes,
+            const Shape& shape,
+            DataType dtype) {
+  return TensorAccess::make(
+      std::move(storage), offset_bytes, shape, dtype, byte_size(shape, dtype));
+}
+
+Storage& storage_of(const Tensor& tensor, const char* call) {
+  const std::shared_ptr<Storage>& storage = TensorAccess::storage(tensor);
+  if (!storage) {
+    throw Error(ErrorCode::invalid_argument, fmt::format("{} was given an empty tensor.", call));
+  }
+  return *storage;
+}
+
+MemoryView memory_of(const Tensor& tensor) {
+  return TensorAccess::storage(tensor)->block().view(TensorAccess::offset_bytes(tensor));
+}
+
+void require_same_shape(const Tensor& from, const Tensor& to, Types types, const char* call) {
+  storage_of(from, call);
+  storage_of(to, call);
+  if (from.shape() != to.shape() || (types == Types::same && from.dtype() != to.dtype())) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} from {} to {}: shapes{} differ.",
+                            call,
+                            from.to_string(),
+                            to.to_string(),
+                            types == Types::same ? " or types" : ""));
+  }
+}
+
+void run_on(StreamState& stream, const Tensor& from, const Tensor& to, Command command) {
+  Block& source = TensorAccess::storage(from)->block();
+  Block& target = TensorAccess::storage(to)->block();
+  source.before_read(stream);
+  target.before_write(stream);
+  auto submission = std::make_shared<Submission>();
+  submission->commands.push_back(std::move(command));
+  stream.submit(std::move(submission));
+  source.after_read(stream);
+  target.after_write(stream);
+}
+
+}  // namespace headrace::core

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "headrace/shape.h"
+#include "headrace/tensor.h"
+
+#include "core/block.h"
+#include "core/memory_pool.h"
+
+namespace headrace::core {
+
+/// The memory that tensors share; gives its block back with the last of them.
+class Storage {
+ public:
+  explicit Storage(Block* block) noexcept : block_(block) {}
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+  ~Storage() { MemoryPool::give_back(block_); }
+
+  [[nodiscard]] Block& block() const noexcept { return *block_; }
+  [[nodiscard]] MemoryPool& pool() const noexcept { return *block_->owner(); }
+
+ private:
+  Block* block_;
+};
+
+/// Bytes of a tensor of this shape and type.
+///
+/// \throws Error  `invalid_argument` when they do not fit in 64 bits.
+std::size_t byte_size(const Shape& shape, DataType dtype);
+
+/// Takes storage of `size_bytes` from `pool`, first used on `stream`.
+std::shared_ptr<Storage> make_storage(MemoryPool& pool,
+                                      std::size_t size_bytes,
+                                      DeviceType device_type,
+                                      std::shared_ptr<StreamState> stream);
+
+/// A tensor at `offset_bytes` of `storage`.
+Tensor view(std::shared_ptr<Storage> storage,
+            std::size_t offset_bytes,
+            const Shape& shape,
+            DataType dtype);
+
+/// The storage of `tensor`. \throws Error  `invalid_argument` when it is empty; `call` is for the text.
+Storage& storage_of(const Tensor& tensor, const char* call);
+
+/// Where the first element of `tensor` is.
+MemoryView memory_of(const Tensor& tensor);
+
+/// Throws `invalid_argument` unless both tensors have the same shape, and, if asked, the same type.
+enum class Types { same, any };
+void require_same_shape(const Tensor& from, const Tensor& to, Types types, const char* call);
+
+/// Submits one command to `stream` between the waits and notes that its tensors need.
+void run_on(StreamState& stream, const Tensor& from, const Tensor& to, Command command);
+
+}  // namespace headrace::core

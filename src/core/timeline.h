@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// The timeline: what "done" means, for every stream of every backend.
+/// Design: docs/design/001-timeline.md.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "headrace/backend.h"
+
+namespace headrace::core {
+
+class StreamState;
+
+/// A point of a stream's work: everything submitted to `stream` before marker `serial`.
+struct Ticket {
+  std::shared_ptr<StreamState> stream;
+  MarkerSerial serial = 0;
+};
+
+/// One stream of a backend, its markers counted.
+///
+/// Invariant: `completed_ <= recorded_`; a marker is recorded only under `mutex_`, so serials rise in
+/// the order the backend sees them. A ticket may name the marker after the last recorded one; it is
+/// recorded when somebody first asks about it, and then covers at least the work it stood for.
+/// Threads: safe from any thread. Lock order: `mutex_` is innermost; no other lock is taken under it.
+class StreamState : public std::enable_shared_from_this<StreamState> {
+ public:
+  enum class Owner { headrace, adopted };
+
+  StreamState(std::shared_ptr<BackendDevice> device,
+              std::shared_ptr<BackendStream> backend,
+              Owner owner);
+
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  [[nodiscard]] const BackendDevice& device() const noexcept { return *device_; }
+  /// The backend's handle. From then on work may reach the stream unseen.
+  [[nodiscard]] NativeHandle native_handle();
+  [[nodiscard]] bool is_capturing() const;
+
+  /// Hands work to the backend.
+  void submit(std::shared_ptr<Submission> submission);
+
+  /// The point after everything submitted so far: the next marker, or the last one when nothing can
+  /// have been submitted since. Costs no backend call, except on an adopted stream, whose owner may
+  /// end it: there the marker is recorded at once.
+  Ticket stamp();
+
+  /// The same point with its marker recorded, so that later work does not move it.
+  Ticket mark();
+
+  /// Whether marker `serial` is passed. A lost device has passed every marker: nothing runs on it.
+  bool is_complete(MarkerSerial serial) noexcept;
+
+  /// Waits on the host. \throws Error  `device_lost`.
+  void wait(MarkerSerial serial);
+  /// \returns Whether the marker is passed.
+  bool wait(MarkerSerial serial, std::chrono::nanoseconds timeout);
+
+  /// Makes later work of this stream wait, on the device, for `ticket`.
+  void wait_on(const Ticket& ticket);
+
+  /// Says that no handle to the stream is left. Its markers still complete.
+  void retire() noexcept;
+
+  /// Closes the backend's stream if it is retired and done. \returns Whether it is closed.
+  bool reap() noexcept;
+
+ private:
+  /// Records marker `serial` if that has not happened; null when the stream is closed.
+  std::shared_ptr<BackendStream> recorded(MarkerSerial serial);
+  void raise_completed(MarkerSerial serial) noexcept;
+
+  const std::uint64_t id_;
+  const std::shared_ptr<BackendDevice> device_;
+  const Owner owner_;
+  std::atomic<MarkerSerial> recorded_{0};
+  std::atomic<MarkerSerial> completed_{0};
+  std::atomic<bool> dirty_{false};    // work was submitted after the last marker
+  std::atomic<bool> exposed_{false};  // work may be submitted by others
+  mutable std::mutex mutex_;
+  std::shared_ptr<BackendStream> backend_;  // guarded by mutex_; null once closed
+  bool retired_ = false;                    // guarded by mutex_
+};
+
+/// Points that something must wait for, one a stream at the most. Not synchronised.
+class UseList {
+ public:
+  void add(const Ticket& ticket);
+  void add(const UseList& other);
+  void clear() noexcept { tickets_.clear(); }
+
+  /// Whether all are passed; those that are, are dropped.
+  bool all_complete() noexcept;
+  /// Whether all that are not passed belong to `stream`; those that are passed are dropped.
+  bool all_complete_or_on(const StreamState& stream) noexcept;
+  /// Makes `stream` wait for all.
+  void make_wait(StreamState& stream) const;
+  /// Waits on the host for all, at most `timeout` each. \returns Whether all are passed.
+  bool wait(std::chrono::nanoseconds timeout) const;
+  /// Waits on the host for all.
+  void wait() const;
+
+  [[nodiscard]] bool empty() const noexcept { return tickets_.empty(); }
+
+ private:
+  std::vector<Ticket> tickets_;
+};
+
+}  // namespace headrace::core

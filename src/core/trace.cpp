@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "headrace/trace.h"
+
+#include <algorithm>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include "headrace/error.h"
+
+namespace headrace {
+
+namespace {
+std::int64_t nanoseconds(Trace::Clock::duration duration) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
+}
+}  // namespace
+
+Trace::Trace() : origin_(Clock::now()) {}
+
+std::uint32_t Trace::track(std::string_view name) {
+  const std::scoped_lock lock(mutex_);
+  const auto known = std::ranges::find(tracks_, name);
+  const auto index = static_cast<std::uint32_t>(known - tracks_.begin());
+  if (known == tracks_.end()) {
+    tracks_.emplace_back(name);
+  }
+  return index;
+}
+
+void Trace::record(std::uint32_t track,
+                   const char* stage,
+                   Clock::time_point begin,
+                   Clock::time_point end,
+                   std::uint64_t batch) {
+  const std::scoped_lock lock(mutex_);
+  events_.push_back({stage, track, nanoseconds(begin - origin_), nanoseconds(end - begin), batch});
+}
+
+std::size_t Trace::size() const {
+  const std::scoped_lock lock(mutex_);
+  return events_.size();
+}
+
+void Trace::write(const std::filesystem::path& path) const {
+  const std::scoped_lock lock(mutex_);
+  std::ofstream file(path);
+  file << R"({"displayTimeUnit":"ms","traceEvents":[)";
+  const char* separator = "\n";
+  for (std::size_t track = 0; track < tracks_.size(); ++track) {
+    fmt::print(file,
+               R"({}{{"ph":"M","pid":1,"tid":{},"name":"thread_name","args":{{"name":"{}"}}}})",
+               separator,
+               track,
+               tracks_[track]);
+    separator = ",\n";
+  }
+  for (const Event& event : events_) {
+    fmt::print(file,
+               R"({}{{"ph":"X","pid":1,"tid":{},"name":"{}","ts":{:.3f},"dur":{:.3f},)"
+               R"("args":{{"batch":{}}}}})",
+               separator,
+               event.track,
+               event.stage,
+               static_cast<double>(event.begin_ns) / 1e3,
+               static_cast<double>(event.length_ns) / 1e3,
+               event.batch);
+  }
+  file << "\n]}\n";
+  if (!file.flush()) {
+    throw Error(ErrorCode::io, "The trace cannot be written to " + path.string() + ".");
+  }
+}
+
+}  // namespace headrace
