@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sources/array_file.h"
+
+#include "sources/row_source.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+namespace headrace::sources {
+namespace {
+
+static_assert(std::endian::native == std::endian::little,
+              "Mapped little-endian files are used as they lie.");
+
+/// `start` times all `factors`, none negative; nullopt when that exceeds 63 bits.
+std::optional<std::int64_t> product(std::span<const std::int64_t> factors, std::int64_t start) {
+  for (const std::int64_t factor : factors) {
+    if (__builtin_mul_overflow(start, factor, &start)) {
+      return std::nullopt;
+    }
+  }
+  return start;
+}
+
+void check_rank(const MappedFile& file, const ArrayHeader& header) {
+  if (header.extents.empty()) {
+    file.refuse(ErrorCode::unsupported,
+                header.shape_offset,
+                "the array has no dimensions, so there are no samples in it");
+  }
+  if (header.extents.size() > Shape::kMaxRank) {
+    file.refuse(ErrorCode::unsupported,
+                header.shape_offset,
+                fmt::format("the array has {} dimensions, and at most {} can be served",
+                            header.extents.size(),
+                            Shape::kMaxRank));
+  }
+}
+
+void check_file_size(const MappedFile& file, const ArrayHeader& header, std::uint64_t data_bytes) {
+  const std::size_t available = file.bytes().size() - header.data_offset;
+  if (data_bytes > available) {
+    file.refuse(ErrorCode::corrupt_data,
+                file.bytes().size(),
+                fmt::format("the file ends; shape [{}] of {} needs {} bytes from offset {}, and "
+                            "there are {}",
+                            fmt::join(header.extents, ", "),
+                            to_string(header.dtype),
+                            data_bytes,
+                            header.data_offset,
+                            available));
+  }
+  if (data_bytes < available) {
+    file.refuse(ErrorCode::corrupt_data,
+                header.data_offset + data_bytes,
+                fmt::format("the array of shape [{}] of {} ends, and {} more bytes follow",
+                            fmt::join(header.extents, ", "),
+                            to_string(header.dtype),
+                            available - data_bytes));
+  }
+}
+
+std::uint16_t reverse_bytes(std::uint16_t word) {
+  return __builtin_bswap16(word);
+}
+std::uint32_t reverse_bytes(std::uint32_t word) {
+  return __builtin_bswap32(word);
+}
+std::uint64_t reverse_bytes(std::uint64_t word) {
+  return __builtin_bswap64(word);
+}
+
+template <class Word>
+void reverse_words(std::span<std::byte> bytes) {
+  for (std::size_t at = 0; at < bytes.size(); at += sizeof(Word)) {
+    Word word = 0;
+    std::memcpy(&word, bytes.data() + at, sizeof(Word));
+    word = reverse_bytes(word);
+    std::memcpy(bytes.data() + at, &word, sizeof(Word));
+  }
+}
+
+void reverse_elements(std::span<std::byte> bytes, std::size_t element_bytes) {
+  switch (element_bytes) {
+    case 2:
+      return reverse_words<std::uint16_t>(bytes);
+    case 4:
+      return reverse_words<std::uint32_t>(bytes);
+    case 8:
+      return reverse_words<std::uint64_t>(bytes);
+    default:
+      return;
+  }
+}
+
+/// Rows of a file whose elements have their highest byte first.
+class SwappedSource final : public SampleSource {
+ public:
+  /// A part whose element size is given as 1 is left as it lies.
+  SwappedSource(std::shared_ptr<const SampleSource> rows,
+                std::size_t input_element_bytes,
+                std::size_t label_element_bytes)
+      : rows_(std::move(rows)),
+        input_element_bytes_(input_element_bytes),
+        label_element_bytes_(label_element_bytes) {}
+
+  [[nodiscard]] SampleSpec spec() const override { return rows_->spec(); }
+  [[nodiscard]] std::size_t size() const override { return rows_->size(); }
+  void read(const ReadContext& context, SampleView& into) const override {
+    rows_->read(context, into);
+    reverse_elements(into.input, input_element_bytes_);
+    reverse_elements(into.label, label_element_bytes_);
+  }
+  [[nodiscard]] std::string name() const override { return rows_->name(); }
+
+ private:
+  std::shared_ptr<const SampleSource> rows_;
+  std::size_t input_element_bytes_ = 1;
+  std::size_t label_element_bytes_ = 1;
+};
+
+std::size_t swap_size(const ArrayFile& array) {
+  return array.is_swapped ? size_of(array.dtype) : 1;
+}
+
+}  // namespace
+
+ArrayFile check_array(std::shared_ptr<const MappedFile> file, const ArrayHeader& header) {
+  check_rank(*file, header);
+  const std::span<const std::int64_t> sample_extents = header.extents.subspan(1);
+  if (std::ranges::find(sample_extents, 0) != sample_extents.end()) {
+    file->refuse(
+        ErrorCode::unsupported,
+        header.shape_offset,
+        fmt::format("shape [{}] has samples without elements", fmt::join(header.extents, ", ")));
+  }
+  const auto element_bytes = static_cast<std::int64_t>(size_of(header.dtype));
+  const std::optional<std::int64_t> sample_bytes = product(sample_extents, element_bytes);
+  const std::optional<std::int64_t> data_bytes =
+      sample_bytes ? product(header.extents.first(1), *sample_bytes) : std::nullopt;
+  if (!data_bytes) {
+    file->refuse(ErrorCode::corrupt_data,
+                 header.shape_offset,
+                 fmt::format("shape [{}] of {} is more than any file can hold",
+                             fmt::join(header.extents, ", "),
+                             to_string(header.dtype)));
+  }
+  check_file_size(*file, header, static_cast<std::uint64_t>(*data_bytes));
+  ArrayFile array;
+  array.data = file->bytes().subspan(header.data_offset);
+  array.file = std::move(file);
+  array.sample_count = static_cast<std::size_t>(header.extents[0]);
+  array.sample_shape = Shape(sample_extents);
+  array.dtype = header.dtype;
+  array.sample_bytes = static_cast<std::size_t>(*sample_bytes);
+  array.is_swapped = header.is_big_endian && element_bytes > 1;
+  return array;
+}
+
+std::shared_ptr<SampleSource> make_array_source(const ArrayFile& inputs,
+                                                const std::optional<ArrayFile>& labels,
+                                                std::string name) {
+  if (labels && labels->sample_count != inputs.sample_count) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("Inputs '{}' hold {} samples and labels '{}' hold {}.",
+                            inputs.file->path().string(),
+                            inputs.sample_count,
+                            labels->file->path().string(),
+                            labels->sample_count));
+  }
+  SampleSpec spec;
+  spec.input_shape = inputs.sample_shape;
+  spec.input_dtype = inputs.dtype;
+  spec.label_shape = labels ? labels->sample_shape : Shape{0};
+  spec.label_dtype = labels ? labels->dtype : DataType::uint8;
+  RowView rows;
+  rows.inputs = inputs.data.data();
+  rows.input_stride = inputs.sample_bytes;
+  rows.row_count = inputs.sample_count;
+  rows.sample_count = inputs.sample_count;
+  std::vector<std::shared_ptr<const MappedFile>> files{inputs.file};
+  if (labels) {
+    rows.labels = labels->data.data();
+    rows.label_stride = labels->sample_bytes;
+    files.push_back(labels->file);
+  }
+  auto source =
+      std::make_shared<RowSource>(std::move(spec), std::move(name), rows, std::move(files));
+  if (inputs.is_swapped || (labels && labels->is_swapped)) {
+    return std::make_shared<SwappedSource>(
+        std::move(source), swap_size(inputs), labels ? swap_size(*labels) : 1);
+  }
+  return source;
+}
+
+}  // namespace headrace::sources

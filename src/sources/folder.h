@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "headrace/source.h"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace headrace::sources {
+
+/// Whether something is at `path`, links followed.
+///
+/// \throws Error  `io` when the system cannot tell.
+bool path_exists(const std::filesystem::path& path);
+
+/// Names of the entries of `folder` that are files, links followed, in ascending order of bytes.
+///
+/// \throws Error  `io` when the folder cannot be read.
+std::vector<std::string> file_names(const std::filesystem::path& folder);
+
+/// Throws `invalid_argument` when `options.split` is set, for data at `path` that has no splits.
+void refuse_split(const std::filesystem::path& path, const SourceOptions& options);
+
+}  // namespace headrace::sources

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sources/mapped_file.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <fcntl.h>
+#include <string>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+namespace headrace::sources {
+namespace {
+
+std::string_view kind_of(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return "a folder";
+    case S_IFIFO:
+      return "a pipe";
+    case S_IFSOCK:
+      return "a socket";
+    case S_IFCHR:
+    case S_IFBLK:
+      return "a device";
+    default:
+      return "no file";
+  }
+}
+
+void check_regular(const struct stat& facts, const std::filesystem::path& path) {
+  if (!S_ISREG(facts.st_mode)) {
+    throw Error(ErrorCode::unsupported,
+                fmt::format("Cannot map '{}': it is {}, not a regular file.",
+                            path.string(),
+                            kind_of(facts.st_mode)));
+  }
+}
+
+int open_regular(const std::filesystem::path& path) {
+  // Looked at before it is opened, since opening a device may already act on it.
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0) {
+    throw_io("open", path, errno);
+  }
+  check_regular(facts, path);
+  const int number = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (number < 0) {
+    throw_io("open", path, errno);
+  }
+  return number;
+}
+
+}  // namespace
+
+FileDescriptor::~FileDescriptor() {
+  if (number_ >= 0) {
+    ::close(number_);
+  }
+}
+
+MappedFile::MappedFile(std::filesystem::path path)
+    : path_(std::move(path)), descriptor_(open_regular(path_)) {
+  struct stat facts {};
+  if (::fstat(descriptor_.number(), &facts) != 0) {
+    throw_io("examine", path_, errno);
+  }
+  check_regular(facts, path_);
+  if (!std::in_range<std::size_t>(facts.st_size)) {
+    throw Error(ErrorCode::unsupported,
+                fmt::format("Cannot map '{}': its {} bytes exceed the address space.",
+                            path_.string(),
+                            facts.st_size));
+  }
+  const auto size = static_cast<std::size_t>(facts.st_size);
+  if (size == 0) {
+    return;
+  }
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor_.number(), 0);
+  if (address == MAP_FAILED) {
+    throw_io("map", path_, errno);
+  }
+  bytes_ = {static_cast<const std::byte*>(address), size};
+  // Samples are read in shuffled order; advice that the system cannot take changes nothing.
+  static_cast<void>(::madvise(address, size, MADV_RANDOM));
+}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) {
+    ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  }
+}
+
+void MappedFile::check_not_shortened() const {
+  struct stat facts {};
+  if (::fstat(descriptor_.number(), &facts) != 0) {
+    throw_io("examine", path_, errno);
+  }
+  if (std::cmp_less(facts.st_size, bytes_.size())) {
+    throw Error(ErrorCode::io,
+                fmt::format("File '{}' was shortened while it was in use: it had {} bytes and has "
+                            "{}.",
+                            path_.string(),
+                            bytes_.size(),
+                            facts.st_size));
+  }
+}
+
+void MappedFile::refuse(ErrorCode code, std::uint64_t offset, std::string_view reason) const {
+  throw Error(code,
+              fmt::format("Cannot read '{}': at offset {}, {}.", path_.string(), offset, reason));
+}
+
+void throw_io(std::string_view action, const std::filesystem::path& path, int error_number) {
+  throw Error(ErrorCode::io,
+              fmt::format("Cannot {} '{}': {}.",
+                          action,
+                          path.string(),
+                          std::generic_category().message(error_number)));
+}
+
+std::string printable(std::string_view text) {
+  constexpr std::size_t kMaxCharacters = 40;
+  std::string result = "\"";
+  for (const char character : text.substr(0, kMaxCharacters)) {
+    if (character >= ' ' && character <= '~') {
+      result += character;
+    } else {
+      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(character));
+    }
+  }
+  result += text.size() > kMaxCharacters ? "...\"" : "\"";
+  return result;
+}
+
+}  // namespace headrace::sources

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "headrace/error.h"
+#include "headrace/source.h"
+
+#include "sources/row_source.h"
+
+#include <fmt/format.h>
+
+#include <string_view>
+#include <utility>
+
+namespace headrace {
+namespace {
+
+/// Bytes of one part of a sample.
+std::size_t part_bytes(std::string_view part, const Shape& shape, DataType dtype) {
+  const auto elements = static_cast<std::size_t>(shape.element_count());
+  std::size_t bytes = 0;
+  if (__builtin_mul_overflow(elements, size_of(dtype), &bytes)) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("A sample's {} of shape {} and type {} is more than memory can hold.",
+                            part,
+                            shape.to_string(),
+                            to_string(dtype)));
+  }
+  return bytes;
+}
+
+void check_spec(const SampleSpec& spec) {
+  if (!spec.fields.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("Samples in memory have inputs and labels only, and the spec has {} "
+                            "fields.",
+                            spec.fields.size()));
+  }
+  if (spec.input_shape.element_count() == 0) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("The spec's input shape {} has no elements.", spec.input_shape.to_string()));
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<SampleSource> open_memory(std::span<const std::byte> inputs,
+                                          std::span<const std::byte> labels,
+                                          SampleSpec spec) {
+  check_spec(spec);
+  sources::RowView rows;
+  rows.input_stride = part_bytes("input", spec.input_shape, spec.input_dtype);
+  rows.label_stride = part_bytes("label", spec.label_shape, spec.label_dtype);
+  rows.row_count = inputs.size() / rows.input_stride;
+  rows.sample_count = rows.row_count;
+  if (inputs.size() % rows.input_stride != 0) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("The inputs' {} bytes are no whole number of samples of {} bytes.",
+                            inputs.size(),
+                            rows.input_stride));
+  }
+  std::size_t label_bytes = 0;
+  if (__builtin_mul_overflow(rows.row_count, rows.label_stride, &label_bytes) ||
+      label_bytes != labels.size()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("The labels have {} bytes, and {} samples need {} bytes each.",
+                            labels.size(),
+                            rows.row_count,
+                            rows.label_stride));
+  }
+  rows.inputs = inputs.data();
+  rows.labels = rows.label_stride == 0 ? nullptr : labels.data();
+  return std::make_shared<sources::RowSource>(
+      std::move(spec),
+      fmt::format("{} samples in memory", rows.row_count),
+      rows,
+      std::vector<std::shared_ptr<const sources::MappedFile>>{});
+}
+
+}  // namespace headrace

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "headrace/error.h"
+#include "headrace/source.h"
+
+#include "sources/folder.h"
+#include "sources/format.h"
+#include "sources/gzip.h"
+#include "sources/idx.h"
+#include "sources/npy.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace headrace {
+namespace sources {
+namespace {
+
+// The first format that fits is taken, for files as for folders.
+constexpr std::array kFormats{&kNpyFormat, &kIdxFormat};
+
+/// The formats' labels as "A, B or C".
+std::string labels_of(std::string_view Format::*label) {
+  std::string result;
+  for (std::size_t i = 0; i < kFormats.size(); ++i) {
+    result += i == 0 ? "" : i + 1 == kFormats.size() ? " or " : ", ";
+    result += kFormats[i]->*label;
+  }
+  return result;
+}
+
+std::shared_ptr<SampleSource> open_file(const std::filesystem::path& path) {
+  auto file = std::make_shared<const MappedFile>(path);
+  for (const Format* format : kFormats) {
+    if (format->has_signature(file->bytes())) {
+      return format->open_file(std::move(file));
+    }
+  }
+  refuse_gzip(*file);
+  const std::string name = path.filename().string();
+  for (const Format* format : kFormats) {
+    if (format->claims_name(name)) {
+      return format->open_file(std::move(file));
+    }
+  }
+  file->refuse(ErrorCode::unsupported,
+               0,
+               fmt::format("the file {} (looked for {})",
+                           file->bytes().empty() ? "is empty" : "begins as no format that is known",
+                           labels_of(&Format::file_label)));
+}
+
+std::shared_ptr<SampleSource> open_folder(const std::filesystem::path& path,
+                                          const SourceOptions& options) {
+  for (const Format* format : kFormats) {
+    if (std::shared_ptr<SampleSource> source = format->open_folder(path, options)) {
+      return source;
+    }
+  }
+  std::error_code error;
+  const bool is_empty = std::filesystem::is_empty(path, error);
+  throw Error(ErrorCode::unsupported,
+              fmt::format("Folder '{}' {} (looked for {}).",
+                          path.string(),
+                          !error && is_empty ? "is empty" : "holds no data set that is known",
+                          labels_of(&Format::folder_label)));
+}
+
+}  // namespace
+}  // namespace sources
+
+std::shared_ptr<SampleSource> open_source(const std::filesystem::path& path,
+                                          SourceOptions options) {
+  std::error_code error;  // What cannot be examined is told by opening it.
+  if (std::filesystem::is_directory(path, error)) {
+    return sources::open_folder(path, options);
+  }
+  std::shared_ptr<SampleSource> source = sources::open_file(path);
+  sources::refuse_split(path, options);
+  return source;
+}
+
+}  // namespace headrace

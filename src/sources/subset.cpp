@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "headrace/error.h"
+#include "headrace/source.h"
+
+#include "sources/row_source.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace headrace {
+namespace {
+
+/// Some samples of a source that is not rows.
+class Subset final : public SampleSource {
+ public:
+  Subset(std::shared_ptr<const SampleSource> source,
+         std::string name,
+         std::vector<std::uint64_t> indices)
+      : source_(std::move(source)), name_(std::move(name)), indices_(std::move(indices)) {}
+
+  [[nodiscard]] SampleSpec spec() const override { return source_->spec(); }
+  [[nodiscard]] std::size_t size() const override { return indices_.size(); }
+  void read(const ReadContext& context, SampleView& into) const override {
+    sources::check_index(name_, context.index, indices_.size());
+    ReadContext inner = context;
+    inner.index = indices_[context.index];
+    source_->read(inner, into);
+  }
+  [[nodiscard]] std::string name() const override { return name_; }
+
+ private:
+  std::shared_ptr<const SampleSource> source_;
+  std::string name_;
+  std::vector<std::uint64_t> indices_;
+};
+
+}  // namespace
+
+std::shared_ptr<SampleSource> subset(std::shared_ptr<SampleSource> source,
+                                     std::vector<std::uint64_t> indices) {
+  if (source == nullptr) {
+    throw Error(ErrorCode::invalid_argument, "A subset needs a source, and none was given.");
+  }
+  const std::string source_name = source->name();
+  const std::size_t size = source->size();
+  for (const std::uint64_t index : indices) {
+    sources::check_index(source_name, index, size);
+  }
+  std::string name = fmt::format("{} samples of {}", indices.size(), source_name);
+  if (const auto* rows = dynamic_cast<const sources::RowSource*>(source.get())) {
+    return std::make_shared<sources::RowSource>(*rows, std::move(name), std::move(indices));
+  }
+  return std::make_shared<Subset>(std::move(source), std::move(name), std::move(indices));
+}
+
+}  // namespace headrace
