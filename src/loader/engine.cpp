@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "headrace/error.h"
+
+#include "core/access.h"
+#include "core/log.h"
+#include "loader/loader_config.h"
+#include "loader/this_worker.h"
+
+namespace headrace::loader {
+
+namespace {
+std::shared_ptr<const BatchLayout> layout_of(const SampleSource* source,
+                                             const AsyncDataLoaderConfig& config) {
+  return source == nullptr ? nullptr
+                           : std::make_shared<const BatchLayout>(
+                                 source->spec(), config.batch_size, config.output);
+}
+}  // namespace
+
+Engine::Engine(std::shared_ptr<SampleSource> source, AsyncDataLoaderConfig config)
+    : Engine(require_source(std::move(source)), nullptr, checked(std::move(config))) {}
+
+Engine::Engine(std::shared_ptr<DataSource> source, AsyncDataLoaderConfig config)
+    : Engine(nullptr, require_source(std::move(source)), checked_serial(std::move(config))) {}
+
+Engine::Engine(std::shared_ptr<SampleSource> source,
+               std::shared_ptr<DataSource> serial_source,
+               AsyncDataLoaderConfig config)
+    : source_(std::move(source)),
+      serial_(serial_source ? std::make_unique<SerialFeed>(std::move(serial_source)) : nullptr),
+      config_(std::move(config)),
+      source_name_(source_ ? source_->name() : "the data source"),
+      size_(source_ ? source_->size() : serial_->size()),
+      weights_(std::make_shared<const std::vector<Tensor>>(config_.weights)),
+      layout_(layout_of(source_.get(), config_)),
+      mover_(config_.memory_manager.device()),
+      slots_(config_.prefetch_depth + 1),
+      memory_(config_.memory_manager, config_.byte_budget) {
+  plan_.emplace(plan_config());
+}
+
+Engine::~Engine() { stop(); }
+
+PlanConfig Engine::plan_config() const {
+  return {.samples = size_,
+          .batch_size = config_.batch_size,
+          .rank = config_.shard.rank,
+          .world_size = config_.shard.world_size,
+          .seed = config_.seed,
+          .shuffle = config_.shuffle,
+          .tail = config_.tail,
+          .epochs = config_.epochs,
+          .start = start_};
+}
+
+bool Engine::on_worker() const noexcept { return this_worker() == this; }
+
+void Engine::start() {
+  if (on_worker()) {
+    throw Error(ErrorCode::invalid_argument, "start was called by the loader's own source.");
+  }
+  const std::scoped_lock control(control_);
+  if (is_running()) {
+    throw Error(ErrorCode::invalid_argument, "start was called while the loader is running.");
+  }
+  join_workers();
+  begin_generation();
+  for (std::size_t number = 0; number < config_.workers; ++number) {
+    workers_.emplace_back([this, number] { run_worker(number); });
+  }
+}
+
+void Engine::begin_generation() {
+  const std::scoped_lock lock(mutex_);
+  plan_.emplace(plan_config());
+  if (serial_) {
+    serial_->begin(start_, config_.batch_size);
+  }
+  start_ = {};
+  next_batch_ = 0;
+  handed_early_.clear();
+  failures_seen_ = 0;
+  empty_slots_locked();
+  counts_ = {};
+  read_time_ = slot_wait_time_ = ship_time_ = batch_wait_time_ = handoff_time_ = {};
+  ++generation_;
+  phase_ = Phase::running;
+}
+
+void Engine::empty_slots_locked() {
+  for (Slot& slot : slots_) {
+    slot.state = Slot::State::empty;
+    slot.batch = Slot::kNoBatch;
+    slot.failures.clear();
+    slot.error = nullptr;
+    slot.starved = nullptr;
+  }
+}
+
+void Engine::stop() noexcept {
+  {
+    const std::scoped_lock lock(mutex_);
+    phase_ = phase_ == Phase::running ? Phase::stopped : phase_;
+    work_.notify_all();
+    ready_.notify_all();
+  }
+  if (serial_) {
+    serial_->end();
+  }
+  if (on_worker()) {
+    return;  // Whoever starts or destroys the loader waits for this thread.
+  }
+  const std::scoped_lock control(control_);
+  if (!workers_.empty()) {
+    join_workers();
+    const std::scoped_lock lock(mutex_);
+    empty_slots_locked();
+  }
+}
+
+void Engine::join_workers() noexcept {
+  for (std::thread& worker : workers_) {
+    worker.join();
+  }
+  workers_.clear();
+}
+
+void Engine::restore(const LoaderState& state) {
+  const std::scoped_lock control(control_);
+  if (is_running()) {
+    throw Error(ErrorCode::invalid_argument, "restore was called while the loader is running.");
+  }
+  require_same_order(state, size_, config_);
+  const std::scoped_lock lock(mutex_);
+  const LoaderState before = std::exchange(start_, state);
+  try {
+    plan_.emplace(plan_config());
+  } catch (...) {
+    start_ = before;
+    plan_.emplace(plan_config());
+    throw;
+  }
+  next_batch_ = 0;
+  handed_early_.clear();
+  phase_ = Phase::idle;
+}
+
+bool Engine::is_finished_locked() const {
+  return generation_ != 0 && phase_ != Phase::idle && next_batch_ == plan_->batch_count();
+}
+
+bool Engine::is_finished() const {
+  const std::scoped_lock lock(mutex_);
+  return is_finished_locked();
+}
+
+bool Engine::is_running() const {
+  const std::scoped_lock lock(mutex_);
+  return phase_ == Phase::running && !is_finished_locked();
+}
+
+LoaderState Engine::state_locked() const {
+  return plan_->state_unordered(next_batch_, handed_early_);
+}
+
+LoaderState Engine::state() const {
+  const std::scoped_lock lock(mutex_);
+  return state_locked();
+}
+
+AsyncDataLoaderStats Engine::stats() const {
+  const std::scoped_lock lock(mutex_);
+  AsyncDataLoaderStats stats = counts_;
+  stats.is_running = phase_ == Phase::running && !is_finished_locked();
+  stats.queued_batches = static_cast<std::size_t>(std::ranges::count_if(
+      slots_, [](const Slot& slot) { return slot.state == Slot::State::ready; }));
+  stats.queue_capacity = config_.prefetch_depth;
+  stats.workers = config_.workers;
+  stats.generation = generation_;
+  stats.read = read_time_.summary();
+  stats.wait_for_slot = slot_wait_time_.summary();
+  stats.copy = ship_time_.summary();
+  stats.wait_for_batch = batch_wait_time_.summary();
+  stats.handoff = handoff_time_.summary();
+  memory_.report(stats);
+  return stats;
+}
+
+std::shared_ptr<core::StreamState> Engine::resolve(const Stream& stream) const {
+  auto state =
+      core::ManagerAccess::pool(config_.memory_manager)->device_state().resolve(stream);
+  if (state->is_capturing()) {
+    throw Error(ErrorCode::invalid_argument,
+                "A batch cannot be taken or released on a stream that is being captured.");
+  }
+  return state;
+}
+
+void Engine::recycle(std::unique_ptr<Lease> lease) noexcept {
+  const std::scoped_lock lock(mutex_);
+  spare_leases_.push_back(std::move(lease));
+  for (Slot& slot : slots_) {
+    slot.retry = slot.retry || slot.starved != nullptr;
+  }
+  work_.notify_all();
+}
+
+}  // namespace headrace::loader

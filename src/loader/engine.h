@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "headrace/loader.h"
+
+#include "core/histogram.h"
+#include "loader/mover.h"
+#include "loader/plan.h"
+#include "loader/serial_feed.h"
+#include "loader/slot.h"
+#include "loader/slot_memory.h"
+
+namespace headrace::loader {
+
+/// What an AsyncDataLoader stands for. Design: docs/design/006-loader.md.
+///
+/// Workers take rows of the oldest batch that is not full, so that the next batch is always the one
+/// all of them work on; whoever reads a batch's last row ships it. The consumer takes slots in the
+/// plan's order.
+/// Locks, in order: `control_` (start, stop, restore: one at a time), `ship_` (one shipment at a
+/// time), `mutex_` (all that follows it). No call of the source's or of the device's that can wait is
+/// made under `mutex_`.
+class Engine : public std::enable_shared_from_this<Engine> {
+ public:
+  Engine(std::shared_ptr<SampleSource> source, AsyncDataLoaderConfig config);
+  Engine(std::shared_ptr<DataSource> source, AsyncDataLoaderConfig config);
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  ~Engine();
+
+  void start();
+  void stop() noexcept;
+  void restore(const LoaderState& state);
+  std::optional<GPUBatch> get(const Stream& stream, bool may_wait);
+  [[nodiscard]] bool is_finished() const;
+  [[nodiscard]] bool is_running() const;
+  [[nodiscard]] LoaderState state() const;
+  [[nodiscard]] AsyncDataLoaderStats stats() const;
+
+  /// Takes what a batch brought along back, and looks again for memory where there was none.
+  void recycle(std::unique_ptr<Lease> lease) noexcept;
+  [[nodiscard]] std::shared_ptr<core::StreamState> resolve(const Stream& stream) const;
+
+ private:
+  enum class Phase { idle, running, stopped };
+
+  /// Rows `begin` to `end` of a slot, for one worker.
+  struct Chunk {
+    Slot* slot = nullptr;
+    std::size_t begin = 0;
+    std::size_t end = 0;
+  };
+  using Lock = std::unique_lock<std::mutex>;
+  using Clock = Trace::Clock;
+
+  Engine(std::shared_ptr<SampleSource> source,
+         std::shared_ptr<DataSource> serial_source,
+         AsyncDataLoaderConfig config);
+
+  // engine.cpp: life.
+  [[nodiscard]] PlanConfig plan_config() const;
+  [[nodiscard]] bool on_worker() const noexcept;
+  void begin_generation();
+  void empty_slots_locked();
+  void join_workers() noexcept;
+  [[nodiscard]] bool is_finished_locked() const;
+  [[nodiscard]] LoaderState state_locked() const;
+
+  // handoff.cpp: the consumer's side.
+  Slot* next_ready_locked();
+  Slot* starved_slot_locked();
+  GPUBatch hand_out(Slot& slot, const std::shared_ptr<core::StreamState>& stream, Lock& lock);
+  GPUBatch make_batch(Slot& slot, const std::shared_ptr<core::StreamState>& stream);
+  void note_handed_out(std::uint64_t batch);
+  void count_failures(const Slot& slot);
+
+  // worker.cpp: the workers' side.
+  void run_worker(std::size_t number) noexcept;
+  bool work_once(Lock& lock, SampleView& view, const std::string& track);
+  std::optional<Chunk> next_chunk_locked();
+  Slot* slot_to_open_locked();
+  void open_slot(Slot& slot, Lock& lock);
+  void fill_from_serial(Slot& slot, Lock& lock, const std::string& track);
+  bool prepare_memory(Slot& slot, const std::shared_ptr<const BatchLayout>& layout);
+  bool wait_for_last_use(const Slot& slot);
+  void read_chunk(const Chunk& chunk, SampleView& view, Lock& lock);
+  void read_row(const Chunk& chunk,
+                std::size_t row,
+                std::uint64_t sample,
+                SampleView& view) const;
+  void ship(Slot& slot, Lock& lock);
+  void list_failures(const Slot& slot);
+  [[nodiscard]] std::size_t rows_per_chunk(const Slot& slot) const;
+  void trace(const std::string& track,
+             const char* stage,
+             Clock::time_point begin,
+             Clock::time_point end,
+             std::uint64_t batch) const;
+
+  const std::shared_ptr<SampleSource> source_;  // one of the two is set
+  const std::unique_ptr<SerialFeed> serial_;
+  const AsyncDataLoaderConfig config_;
+  const std::string source_name_;
+  const std::uint64_t size_;
+  const std::shared_ptr<const std::vector<Tensor>> weights_;
+  const std::shared_ptr<const BatchLayout> layout_;  // null for a serial source
+
+  std::mutex control_;
+  std::vector<std::thread> workers_;  // guarded by control_
+  std::mutex ship_;
+  Mover mover_;  // guarded by ship_
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_;   // there may be something for a worker
+  std::condition_variable ready_;  // there may be something for a consumer
+  Phase phase_ = Phase::idle;
+  std::uint64_t generation_ = 0;
+  std::optional<Plan> plan_;
+  LoaderState start_;
+  std::vector<Slot> slots_;
+  SlotMemory memory_;
+  std::uint64_t next_batch_ = 0;             // lowest batch not handed out
+  std::vector<std::uint64_t> handed_early_;  // batches above it that were, sorted
+  std::vector<std::unique_ptr<Lease>> spare_leases_;
+  std::uint64_t failures_seen_ = 0;  // in batches handed out
+  AsyncDataLoaderStats counts_;
+  core::Histogram read_time_;
+  core::Histogram slot_wait_time_;
+  core::Histogram ship_time_;
+  core::Histogram batch_wait_time_;
+  core::Histogram handoff_time_;
+};
+
+}  // namespace headrace::loader

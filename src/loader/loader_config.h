@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "headrace/error.h"
+#include "headrace/loader.h"
+
+namespace headrace::loader {
+
+/// The config with defaults filled in. \throws Error  `invalid_argument` for a setting out of range.
+AsyncDataLoaderConfig checked(AsyncDataLoaderConfig config);
+
+/// The same for a serial source. \throws Error  `unsupported` for what one cannot serve.
+AsyncDataLoaderConfig checked_serial(AsyncDataLoaderConfig config);
+
+/// Throws `invalid_argument` unless `state` is of the order that `config` gives `samples` samples.
+void require_same_order(const LoaderState& state,
+                        std::uint64_t samples,
+                        const AsyncDataLoaderConfig& config);
+
+template <class Source>
+std::shared_ptr<Source> require_source(std::shared_ptr<Source> source) {
+  if (!source) {
+    throw Error(ErrorCode::invalid_argument, "AsyncDataLoader was given no source.");
+  }
+  return source;
+}
+
+}  // namespace headrace::loader

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/mover.h"
+
+#include <utility>
+
+#include "core/access.h"
+
+namespace headrace::loader {
+
+Mover::Mover(const Device& device) : stream_(device.make_stream()) {}
+
+std::size_t Mover::ship(Slot& slot) {
+  const BatchLayout& layout = *slot.layout;
+  const std::size_t bytes = slot.rows * layout.row_bytes();
+  auto submission = std::make_shared<Submission>();
+  core::StreamState& stream = *core::StreamAccess::state(stream_);
+  core::Block& packed = slot.packed->block();
+  const bool copies = slot.slab != nullptr && bytes != 0;
+  const bool expands = layout.expand() != nullptr && slot.rows != 0;
+  if (copies) {
+    packed.before_write(stream);
+    submission->commands.push_back(
+        {CopyCommand{slot.slab->block().view(0), packed.view(0), layout.packed_bytes()},
+         "copy batch"});
+  }
+  if (expands) {
+    slot.expanded->block().before_write(stream);
+    submission->commands.push_back({ExpandCommand{packed.view(layout.input().offset),
+                                                  slot.expanded->block().view(0),
+                                                  static_cast<std::int64_t>(slot.rows),
+                                                  layout.expand()},
+                                    "expand batch"});
+  }
+  if (submission->commands.empty()) {
+    return bytes;
+  }
+  stream.submit(std::move(submission));
+  if (copies) {
+    slot.slab->block().after_read(stream);
+    packed.after_write(stream);
+  }
+  if (expands) {
+    packed.after_read(stream);
+    slot.expanded->block().after_write(stream);
+  }
+  return bytes;
+}
+
+}  // namespace headrace::loader

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/serial_feed.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "headrace/error.h"
+
+namespace headrace::loader {
+
+SerialFeed::SerialFeed(std::shared_ptr<DataSource> source) : source_(std::move(source)) {}
+
+void SerialFeed::begin(const LoaderState& start, std::size_t batch_size) {
+  const std::scoped_lock lock(mutex_);
+  turn_ = 0;
+  ended_ = false;
+  start_ = start;
+  batch_size_ = batch_size;
+}
+
+std::optional<SourceBatch> SerialFeed::take(std::uint64_t b, const PlannedBatch& plan) {
+  {
+    std::unique_lock lock(mutex_);
+    turn_changed_.wait(lock, [this, b] { return turn_ == b || ended_; });
+    if (ended_) {
+      return std::nullopt;
+    }
+  }
+  const Turn turn{*this};
+  if (b == 0) {
+    go_to_start();
+  } else if (plan.step == 0 && !at_first_sample_) {
+    source_->reset();
+  }
+  at_first_sample_ = false;
+  std::optional<SourceBatch> batch = source_->get_batch(plan.valid);
+  if (!batch) {
+    throw Error(ErrorCode::corrupt_data,
+                fmt::format("The source ended before batch {}, though its size is {} samples.",
+                            plan.id,
+                            source_->size()));
+  }
+  check(*batch, plan);
+  return batch;
+}
+
+SerialFeed::Turn::~Turn() {
+  const std::scoped_lock lock(feed.mutex_);
+  ++feed.turn_;
+  feed.turn_changed_.notify_all();
+}
+
+void SerialFeed::go_to_start() {
+  if (!at_first_sample_) {
+    source_->reset();
+  }
+  at_first_sample_ = true;
+  for (std::uint64_t skipped = 0; skipped < start_.place;) {
+    at_first_sample_ = false;
+    const auto step = std::min<std::uint64_t>(batch_size_, start_.place - skipped);
+    if (!source_->get_batch(step)) {
+      throw Error(ErrorCode::corrupt_data,
+                  fmt::format("The source ended at sample {}; the restored state is at {}.",
+                              skipped,
+                              start_.place));
+    }
+    skipped += step;
+  }
+}
+
+void SerialFeed::check(const SourceBatch& batch, const PlannedBatch& plan) {
+  const auto rows = static_cast<std::int64_t>(plan.valid);
+  const bool input_fits = !batch.input_shape.empty() && batch.input_shape[0] == rows &&
+                          std::cmp_equal(batch.input.size(), batch.input_shape.element_count());
+  const bool labels_fit =
+      batch.labels.empty() ||
+      (!batch.label_shape.empty() && batch.label_shape[0] == rows &&
+       std::cmp_equal(batch.labels.size(), batch.label_shape.element_count()));
+  if (!input_fits || !labels_fit) {
+    throw Error(ErrorCode::corrupt_data,
+                fmt::format("The source gave {} inputs of shape {} and {} labels of shape {} for a "
+                            "batch of {} samples.",
+                            batch.input.size(),
+                            batch.input_shape.to_string(),
+                            batch.labels.size(),
+                            batch.label_shape.to_string(),
+                            rows));
+  }
+}
+
+void SerialFeed::end() {
+  const std::scoped_lock lock(mutex_);
+  ended_ = true;
+  turn_changed_.notify_all();
+}
+
+}  // namespace headrace::loader

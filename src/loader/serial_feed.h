@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "headrace/loader_state.h"
+#include "headrace/source.h"
+
+#include "loader/plan.h"
+
+namespace headrace::loader {
+
+/// Takes batches from a DataSource in the order of the plan, one call at a time.
+///
+/// Several workers may ask at once, each for a batch of its own; each waits for its turn.
+class SerialFeed {
+ public:
+  explicit SerialFeed(std::shared_ptr<DataSource> source);
+
+  [[nodiscard]] std::uint64_t size() const { return source_->size(); }
+
+  /// Makes batch 0 the next one, at `start`: the source is reset and read up to there when its turn
+  /// comes. Not while a `take` is under way.
+  void begin(const LoaderState& start, std::size_t batch_size);
+
+  /// Gives batch `b` when the batches before it were taken.
+  ///
+  /// \returns nullopt when `end` was called.
+  /// \throws  What the source throws; Error `corrupt_data` when it gives other rows than it promised.
+  std::optional<SourceBatch> take(std::uint64_t b, const PlannedBatch& plan);
+
+  /// Ends every wait for a turn.
+  void end();
+
+ private:
+  /// Passes the turn on whatever happens, so that one failed batch does not hold up the rest.
+  struct Turn {
+    SerialFeed& feed;
+    ~Turn();
+  };
+
+  void go_to_start();
+  static void check(const SourceBatch& batch, const PlannedBatch& plan);
+
+  const std::shared_ptr<DataSource> source_;
+  std::mutex mutex_;
+  std::condition_variable turn_changed_;
+  std::uint64_t turn_ = 0;    // guarded by mutex_
+  bool ended_ = false;        // guarded by mutex_
+  LoaderState start_;         // the rest belongs to whoever has the turn
+  std::size_t batch_size_ = 1;
+  bool at_first_sample_ = true;
+};
+
+}  // namespace headrace::loader

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// The workers' side of the engine.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "headrace/error.h"
+
+#include "loader/engine.h"
+#include "loader/read_failure.h"
+#include "loader/rows.h"
+#include "loader/this_worker.h"
+
+namespace headrace::loader {
+
+namespace {
+
+/// Bytes that a worker reads before it looks whether an older batch needs it more.
+constexpr std::size_t kChunkBytes = std::size_t{256} << 10;
+/// How long a worker waits for the device before it looks whether the loader was stopped.
+constexpr std::chrono::milliseconds kStopCheck{20};
+constexpr std::size_t kListedFailures = 16;
+
+std::span<std::byte> row_of(const Slot& slot, const BatchLayout::Part& part, std::size_t row) {
+  return {slot.host() + part.offset + row * part.row_bytes, part.row_bytes};
+}
+
+void copy_part(const Slot& slot, const BatchLayout::Part& part, const std::vector<float>& values) {
+  if (!values.empty()) {
+    std::memcpy(slot.host() + part.offset, values.data(), values.size() * sizeof(float));
+  }
+}
+
+/// The spec that a serial source's batch implies.
+SampleSpec spec_of(const SourceBatch& batch) {
+  return {.input_shape = batch.input_shape.without_leading(),
+          .input_dtype = DataType::float32,
+          .label_shape = batch.labels.empty() ? Shape{0} : batch.label_shape.without_leading(),
+          .label_dtype = DataType::float32,
+          .fields = {}};
+}
+
+bool same_rows(const BatchLayout& layout, const SampleSpec& spec) {
+  return layout.input().shape == spec.input_shape && layout.label().shape == spec.label_shape;
+}
+
+}  // namespace
+
+void Engine::run_worker(std::size_t number) noexcept {
+  this_worker() = this;
+  const std::string track = fmt::format("worker {}", number);
+  SampleView view;
+  Lock lock(mutex_);
+  while (phase_ == Phase::running && !is_finished_locked()) {
+    if (!work_once(lock, view, track)) {
+      const Clock::time_point idle = Clock::now();
+      work_.wait(lock);
+      slot_wait_time_.add(Clock::now() - idle);
+    }
+  }
+}
+
+bool Engine::work_once(Lock& lock, SampleView& view, const std::string& track) {
+  if (const std::optional<Chunk> chunk = next_chunk_locked()) {
+    const Clock::time_point begin = Clock::now();
+    const std::uint64_t id = chunk->slot->plan.id;
+    read_chunk(*chunk, view, lock);
+    read_time_.add(Clock::now() - begin);
+    trace(track, "read", begin, Clock::now(), id);
+    return true;
+  }
+  if (Slot* slot = slot_to_open_locked()) {
+    serial_ ? fill_from_serial(*slot, lock, track) : open_slot(*slot, lock);
+    return true;
+  }
+  return false;
+}
+
+std::optional<Engine::Chunk> Engine::next_chunk_locked() {
+  for (std::uint64_t batch = next_batch_; batch < next_batch_ + slots_.size(); ++batch) {
+    Slot& slot = slots_[batch % slots_.size()];
+    if (slot.batch == batch && slot.state == Slot::State::filling &&
+        slot.next_row < slot.plan.read_rows) {
+      const std::size_t begin = slot.next_row;
+      slot.next_row = std::min<std::size_t>(slot.plan.read_rows, begin + rows_per_chunk(slot));
+      return Chunk{&slot, begin, slot.next_row};
+    }
+  }
+  return std::nullopt;
+}
+
+std::size_t Engine::rows_per_chunk(const Slot& slot) const {
+  const std::size_t share = (slot.plan.read_rows + config_.workers - 1) / config_.workers;
+  const std::size_t by_bytes = kChunkBytes / std::max<std::size_t>(slot.layout->row_bytes(), 1);
+  return std::clamp<std::size_t>(by_bytes, 1, std::max<std::size_t>(share, 1));
+}
+
+Slot* Engine::slot_to_open_locked() {
+  const std::uint64_t end =
+      std::min(next_batch_ + config_.prefetch_depth, plan_->batch_count());
+  for (std::uint64_t batch = next_batch_; batch < end; ++batch) {
+    Slot& slot = slots_[batch % slots_.size()];
+    if (slot.state == Slot::State::empty && slot.batch != batch) {
+      slot.state = Slot::State::opening;
+      slot.batch = batch;
+      slot.plan = plan_->batch(batch);
+      slot.next_row = slot.rows_done = 0;
+      slot.failures.clear();
+      slot.error = nullptr;
+      if (!slot.lease && !spare_leases_.empty()) {
+        slot.lease = std::move(spare_leases_.back());
+        spare_leases_.pop_back();
+      }
+      return &slot;
+    }
+  }
+  return nullptr;
+}
+
+void Engine::open_slot(Slot& slot, Lock& lock) {
+  lock.unlock();
+  bool opened = false;
+  try {
+    if (!slot.lease) {
+      slot.lease = std::make_unique<Lease>();
+    }
+    slot.lease->ids.resize(slot.plan.valid);
+    opened = prepare_memory(slot, layout_);
+  } catch (...) {
+    slot.error = std::current_exception();
+  }
+  lock.lock();
+  if (slot.error || (opened && slot.plan.read_rows == 0)) {
+    ship(slot, lock);
+  } else if (opened) {
+    slot.state = Slot::State::filling;
+    work_.notify_all();
+  }
+}
+
+void Engine::fill_from_serial(Slot& slot, Lock& lock, const std::string& track) {
+  lock.unlock();
+  const Clock::time_point begin = Clock::now();
+  bool filled = false;
+  try {
+    if (!slot.lease) {
+      slot.lease = std::make_unique<Lease>();
+    }
+    const std::optional<SourceBatch> batch = serial_->take(slot.batch, slot.plan);
+    if (batch) {
+      const SampleSpec spec = spec_of(*batch);
+      std::shared_ptr<const BatchLayout> layout = slot.layout;
+      if (!layout || !same_rows(*layout, spec)) {
+        layout = std::make_shared<const BatchLayout>(spec, config_.batch_size, config_.output);
+      }
+      filled = prepare_memory(slot, layout);
+      if (filled) {
+        copy_part(slot, layout->input(), batch->input);
+        copy_part(slot, layout->label(), batch->labels);
+        slot.lease->ids.resize(slot.plan.valid);
+        for (std::size_t row = 0; row < slot.plan.valid; ++row) {
+          slot.lease->ids[row] = plan_->sample(slot.plan, row);
+        }
+      }
+    }
+  } catch (...) {
+    slot.error = batch_failure(slot.plan.id);
+    filled = true;
+  }
+  const Clock::time_point end = Clock::now();
+  lock.lock();
+  read_time_.add(end - begin);
+  trace(track, "read", begin, end, slot.plan.id);
+  if (filled) {
+    ship(slot, lock);
+  }
+}
+
+bool Engine::prepare_memory(Slot& slot, const std::shared_ptr<const BatchLayout>& layout) {
+  while (true) {
+    std::exception_ptr starved;
+    try {
+      memory_.provide(slot, layout);
+    } catch (const Error&) {
+      starved = std::current_exception();
+    }
+    {
+      Lock lock(mutex_);
+      slot.starved = starved;
+      if (starved) {
+        ++slot.starved_attempts;
+        ready_.notify_all();
+        work_.wait(lock, [this, &slot] { return slot.retry || phase_ != Phase::running; });
+      }
+      slot.retry = false;
+      if (phase_ != Phase::running) {
+        return false;
+      }
+    }
+    if (!starved) {
+      return wait_for_last_use(slot);
+    }
+  }
+}
+
+bool Engine::wait_for_last_use(const Slot& slot) {
+  core::Block& block = (slot.slab ? slot.slab : slot.packed)->block();
+  while (!block.wait_to_write(kStopCheck)) {
+    const std::scoped_lock lock(mutex_);
+    if (phase_ != Phase::running) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void Engine::read_chunk(const Chunk& chunk, SampleView& view, Lock& lock) {
+  lock.unlock();
+  std::vector<RowFailure> failures;
+  for (std::size_t row = chunk.begin; row < chunk.end; ++row) {
+    const std::uint64_t sample = plan_->sample(chunk.slot->plan, row);
+    try {
+      read_row(chunk, row, sample, view);
+    } catch (...) {
+      failures.push_back(sample_failure(row, sample, source_name_));
+      if (config_.on_error == OnError::raise) {
+        break;
+      }
+    }
+  }
+  lock.lock();
+  Slot& slot = *chunk.slot;
+  std::ranges::move(failures, std::back_inserter(slot.failures));
+  slot.rows_done += chunk.end - chunk.begin;
+  if (slot.rows_done == slot.plan.read_rows) {
+    ship(slot, lock);
+  }
+}
+
+void Engine::read_row(const Chunk& chunk,
+                      std::size_t row,
+                      std::uint64_t sample,
+                      SampleView& view) const {
+  const Slot& slot = *chunk.slot;
+  if (row < slot.plan.valid) {
+    slot.lease->ids[row] = sample;
+  }
+  const std::vector<BatchLayout::Part>& parts = slot.layout->parts();
+  view.input = row_of(slot, parts[0], row);
+  view.label = row_of(slot, parts[1], row);
+  view.fields.clear();
+  for (std::size_t part = 2; part < parts.size(); ++part) {
+    view.fields.push_back(row_of(slot, parts[part], row));
+  }
+  const std::uint64_t key = plan_->random_key(slot.plan.epoch, sample);
+  source_->read({.index = sample, .epoch = slot.plan.epoch, .random_key = key}, view);
+}
+
+void Engine::ship(Slot& slot, Lock& lock) {
+  slot.state = Slot::State::shipping;
+  lock.unlock();
+  const Clock::time_point begin = Clock::now();
+  std::size_t bytes = 0;
+  try {
+    std::ranges::sort(slot.failures, {}, &RowFailure::row);
+    if (!slot.error && !slot.failures.empty() && config_.on_error == OnError::raise) {
+      slot.error = slot.failures.front().error;
+    }
+    if (!slot.error) {
+      settle_rows(slot, config_.tail);
+      const std::scoped_lock shipping(ship_);
+      bytes = mover_.ship(slot);
+    }
+  } catch (...) {
+    slot.error = std::current_exception();
+  }
+  const Clock::time_point end = Clock::now();
+  lock.lock();
+  ship_time_.add(end - begin);
+  trace("mover", "copy", begin, end, slot.plan.id);
+  list_failures(slot);
+  ++counts_.batches_produced;
+  counts_.bytes_to_device += bytes;
+  slot.state = Slot::State::ready;
+  ready_.notify_all();
+}
+
+void Engine::list_failures(const Slot& slot) {
+  counts_.failures += slot.failures.size();
+  for (const RowFailure& failure : slot.failures) {
+    if (counts_.first_failures.size() < kListedFailures) {
+      counts_.first_failures.push_back({slot.plan.epoch, failure.sample, failure.message});
+    }
+  }
+}
+
+void Engine::trace(const std::string& track,
+                   const char* stage,
+                   Clock::time_point begin,
+                   Clock::time_point end,
+                   std::uint64_t batch) const {
+  if (config_.trace) {
+    config_.trace->record(config_.trace->track(track), stage, begin, end, batch);
+  }
+}
+
+}  // namespace headrace::loader
