@@ -38,7 +38,7 @@ struct MemoryManagerConfig {
   SizeClassPolicy size_classes = SizeClassPolicy::eighths;
   /// Called, with no lock held, when memory is short: the bytes wanted. Gives something back and
   /// returns true to have the request tried again; called at most 8 times a request.
-  std::function<bool(std::size_t)> pressure_callback;
+  std::function<bool(std::size_t)> pressure_callback = {};
 };
 
 /// Pools of device memory, one for each capacity and kind.

@@ -103,6 +103,7 @@ class HEADRACE_EXPORT Tensor {
 
   /// The elements, on the host. Waits: until work that writes this tensor is done.
   ///
+  /// Throws what the last copy, transfer or conversion into the tensor's storage failed with.
   /// \throws Error  `invalid_argument` when `T` is not the type of the elements.
   template <class T>
   [[nodiscard]] std::vector<T> to_vector() const {
@@ -110,7 +111,9 @@ class HEADRACE_EXPORT Tensor {
     if constexpr (std::is_same_v<T, bool>) {
       const std::vector<std::byte> bytes = to_bytes(DataType::boolean);
       std::vector<bool> values(bytes.size());
-      std::ranges::transform(bytes, values.begin(), [](std::byte b) { return b != std::byte{0}; });
+      std::transform(bytes.begin(), bytes.end(), values.begin(), [](std::byte b) {
+        return b != std::byte{0};
+      });
       return values;
     } else {
       std::vector<T> values(element_count_of(data_type_of<T>));

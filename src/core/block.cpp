@@ -1,7 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/block.h"
 
+#include <exception>
+#include <utility>
+
+#include "core/log.h"
+
 namespace headrace::core {
+
+namespace {
+/// The point after the work just submitted. When its marker cannot be recorded it is recorded later:
+/// the work must not be forgotten.
+Ticket point_after(StreamState& stream) noexcept {
+  try {
+    return stream.stamp();
+  } catch (const std::exception& error) {
+    log_error(error.what());
+    return stream.next();
+  }
+}
+}  // namespace
 
 UseList Block::copy_writers() {
   const std::scoped_lock lock(mutex_);
@@ -17,21 +35,47 @@ UseList Block::copy_all() {
 
 void Block::before_read(StreamState& stream) { copy_writers().make_wait(stream); }
 
-void Block::before_write(StreamState& stream) { copy_all().make_wait(stream); }
+void Block::before_write(StreamState& stream) {
+  UseList all;
+  {
+    const std::scoped_lock lock(mutex_);
+    writers_.cover_by(stream);
+    readers_.cover_by(stream);
+    all = writers_;
+    all.add(readers_);
+  }
+  all.make_wait(stream);
+}
 
-void Block::after_read(StreamState& stream) {
-  const Ticket ticket = stream.stamp();
+void Block::after_read(StreamState& stream) noexcept {
+  const Ticket ticket = point_after(stream);
   const std::scoped_lock lock(mutex_);
   readers_.add(ticket);
 }
 
-void Block::after_write(StreamState& stream) {
-  const Ticket ticket = stream.stamp();
+void Block::after_write(StreamState& stream, std::shared_ptr<const Outcome> outcome) noexcept {
+  const Ticket ticket = point_after(stream);
   const std::scoped_lock lock(mutex_);
-  // The write came after all of them, and whoever waits for it waits for them.
-  writers_.clear();
-  readers_.clear();
+  written_ = std::move(outcome);
+  writers_.drop_covered_by(stream);
+  readers_.drop_covered_by(stream);
   writers_.add(ticket);
+}
+
+void Block::written_by_host() noexcept {
+  const std::scoped_lock lock(mutex_);
+  written_ = nullptr;
+}
+
+void Block::require_written() {
+  std::shared_ptr<const Outcome> written;
+  {
+    const std::scoped_lock lock(mutex_);
+    written = written_;
+  }
+  if (const std::exception_ptr error = written ? written->error() : nullptr) {
+    std::rethrow_exception(error);
+  }
 }
 
 void Block::record_use(StreamState& stream) {
@@ -40,7 +84,10 @@ void Block::record_use(StreamState& stream) {
   writers_.add(ticket);
 }
 
-void Block::wait_to_read() { copy_writers().wait(); }
+void Block::wait_to_read() {
+  copy_writers().wait();
+  require_written();
+}
 
 bool Block::wait_to_write(std::chrono::nanoseconds timeout) { return copy_all().wait(timeout); }
 

@@ -39,13 +39,17 @@ class Block {
   /// Makes `stream` wait for the work that must come before a write there.
   void before_write(StreamState& stream);
   /// Notes that work submitted to `stream` reads.
-  void after_read(StreamState& stream);
-  /// Notes that work submitted to `stream` writes.
-  void after_write(StreamState& stream);
+  void after_read(StreamState& stream) noexcept;
+  /// Notes that work submitted to `stream` writes; `outcome` says whether it failed.
+  void after_write(StreamState& stream, std::shared_ptr<const Outcome> outcome = nullptr) noexcept;
+  /// Notes that the host wrote, in place of whatever failed before.
+  void written_by_host() noexcept;
   /// Notes work that may read or write, beside what is known.
   void record_use(StreamState& stream);
-  /// Waits on the host until it may read.
+  /// Waits on the host until it may read. Throws what the last write failed with.
   void wait_to_read();
+  /// Throws what the last write failed with; final once that write is over.
+  void require_written();
   /// Waits on the host until it may write, at most `timeout` a stream. \returns Whether it may.
   bool wait_to_write(std::chrono::nanoseconds timeout);
   void wait_to_write();
@@ -66,6 +70,7 @@ class Block {
   std::mutex mutex_;
   UseList writers_;
   UseList readers_;
+  std::shared_ptr<const Outcome> written_;  // of the last write, or null
 };
 
 }  // namespace headrace::core

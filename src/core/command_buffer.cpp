@@ -77,6 +77,9 @@ void CommandBuffer::copy(const Tensor& from, const Tensor& to) {
   core::require_same_shape(from, to, core::Types::same, "CommandBuffer::copy");
   require_on_device(from, slot, "CommandBuffer::copy");
   require_on_device(to, slot, "CommandBuffer::copy");
+  if (!core::has_work(from, to, "CommandBuffer::copy")) {
+    return;
+  }
   slot.accesses.push_back({from, false});
   slot.accesses.push_back({to, true});
   record(slot,
@@ -87,6 +90,9 @@ void CommandBuffer::copy(const Tensor& from, const Tensor& to) {
 void CommandBuffer::fill(const Tensor& tensor, double value) {
   CommandSlot& slot = CommandPoolState::slot_of(*this, "CommandBuffer::fill");
   require_on_device(tensor, slot, "CommandBuffer::fill");
+  if (tensor.size_bytes() == 0) {
+    return;
+  }
   slot.accesses.push_back({tensor, true});
   const std::size_t element_bytes = size_of(tensor.dtype());
   record(slot,
@@ -102,6 +108,9 @@ void CommandBuffer::convert(const Tensor& from, const Tensor& to) {
   core::require_same_shape(from, to, core::Types::any, "CommandBuffer::convert");
   require_on_device(from, slot, "CommandBuffer::convert");
   require_on_device(to, slot, "CommandBuffer::convert");
+  if (!core::has_work(from, to, "CommandBuffer::convert")) {
+    return;
+  }
   slot.accesses.push_back({from, false});
   slot.accesses.push_back({to, true});
   record(slot,

@@ -36,13 +36,16 @@ bool is_passed(const Ticket& ticket) noexcept {
   return ticket.stream == nullptr || ticket.stream->is_complete(ticket.serial);
 }
 
-void wait_quietly(const Ticket& ticket) noexcept {
+/// Waits until `ticket` is passed. A lost device has passed every ticket.
+void wait_for_end(const Ticket& ticket) {
   try {
     if (ticket.stream) {
       ticket.stream->wait(ticket.serial);
     }
-  } catch (const std::exception&) {
-    return;  // A lost device has passed every ticket; the completion tells its error.
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::device_lost) {
+      throw;
+    }
   }
 }
 
@@ -109,7 +112,7 @@ CommandBuffer CommandPoolState::get() {
         oldest = in_flight_.front().completion->ticket();
       }
     }
-    wait_quietly(oldest);
+    wait_for_end(oldest);
   }
 }
 
@@ -175,7 +178,8 @@ Completion CommandPoolState::execute_batch(std::span<const BatchOperation> opera
       error = std::current_exception();
     }
   }
-  if (!error && buffer.slot_ == slot) {
+  const bool is_ours = buffer.slot_ == slot;
+  if (!error && is_ours) {
     return execute(std::move(buffer), std::move(handlers));
   }
   if (!error) {
@@ -183,7 +187,7 @@ Completion CommandPoolState::execute_batch(std::span<const BatchOperation> opera
                                           "An operation of the batch took the command buffer."));
   }
   const std::scoped_lock lock(submit_mutex_);
-  return track({std::move(buffer.slot_),
+  return track({is_ours ? std::move(buffer.slot_) : nullptr,
                 std::make_shared<CompletionState>(error),
                 std::move(handlers)});
 }
@@ -196,6 +200,8 @@ Completion CommandPoolState::track(InFlight entry) {
   const std::scoped_lock lock(mutex_);
   if (entry.completion->ticket().stream) {
     ++stats_.submissions;
+  } else if (entry.slot) {
+    idle_.push_back(std::move(entry.slot));  // Nothing was submitted that could use it.
   }
   if (!entry.handlers.empty() && !worker_.joinable()) {
     worker_ = std::thread([self = shared_from_this()] { self->run_worker(); });
@@ -238,7 +244,11 @@ void CommandPoolState::run_worker() {
     } else if (!in_flight_.empty()) {
       const Ticket oldest = in_flight_.front().completion->ticket();
       lock.unlock();
-      wait_quietly(oldest);
+      try {
+        wait_for_end(oldest);
+      } catch (const std::exception& error) {
+        log_error(error.what());
+      }
       settle();
       lock.lock();
     } else {
@@ -287,7 +297,12 @@ void CommandPoolState::wait_for_work() noexcept {
       }
       oldest = in_flight_.front().completion->ticket();
     }
-    wait_quietly(oldest);
+    try {
+      wait_for_end(oldest);
+    } catch (const std::exception& error) {
+      log_error(error.what());  // Called by the work itself, whose end it cannot wait for.
+      return;
+    }
     settle();
   }
 }

@@ -2,6 +2,7 @@
 #include "core/device_state.h"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "headrace/error.h"
@@ -10,6 +11,19 @@
 #include "core/log.h"
 
 namespace headrace::core {
+
+namespace {
+/// Waits until the uses are over; on a lost device they are. \returns False when this is the thread
+/// of a stream that they are on: the last handle went inside work that they wait for.
+bool end_of_uses(const UseList& uses) noexcept {
+  try {
+    uses.wait();
+    return true;
+  } catch (const Error& error) {
+    return error.code() != ErrorCode::invalid_argument;
+  }
+}
+}  // namespace
 
 StreamLease::StreamLease(std::weak_ptr<DeviceState> device, std::shared_ptr<StreamState> stream)
     : device_(std::move(device)), stream_(std::move(stream)) {}
@@ -25,13 +39,21 @@ DeviceState::DeviceState(std::shared_ptr<BackendDevice> backend)
     : backend_(std::move(backend)), info_(backend_->info()), caps_(backend_->caps()) {}
 
 DeviceState::~DeviceState() {
+  std::vector<Grave> later;
   for (Grave& grave : graves_) {
-    try {
-      grave.uses.wait();
-    } catch (const std::exception& error) {
-      log_error(error.what());  // A lost device: nothing runs any more.
+    if (end_of_uses(grave.uses)) {
+      backend_->release(grave.memory);
+    } else {
+      later.push_back(std::move(grave));
     }
-    backend_->release(grave.memory);
+  }
+  if (!later.empty()) {
+    std::thread([backend = backend_, graves = std::move(later)] {
+      for (const Grave& grave : graves) {
+        end_of_uses(grave.uses);
+        backend->release(grave.memory);
+      }
+    }).detach();
   }
 }
 

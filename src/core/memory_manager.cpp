@@ -40,7 +40,8 @@ void* MemoryManager::allocate_buffer(std::size_t size, const Stream& stream) {
   if (size == 0) {
     return nullptr;
   }
-  return pointers_->insert(get_buffer(size, DeviceType::gpu, stream));
+  Buffer buffer = get_buffer(size, DeviceType::gpu, stream);
+  return pointers_->insert(std::move(buffer));
 }
 
 void MemoryManager::release_buffer(void* pointer, const Stream& stream) {

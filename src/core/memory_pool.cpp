@@ -41,7 +41,7 @@ Block* MemoryPool::take(std::size_t size,
     empty->owner_ = shared_from_this();
     return empty.release();
   }
-  const Request request{
+  Request request{
       size, {capacity_for(size, config_.size_classes), device_type}, std::move(stream)};
   for (int round = 0;; ++round) {
     if (Block* block = attempt(request)) {
@@ -66,7 +66,7 @@ Block* MemoryPool::try_take(std::size_t size,
   }
 }
 
-Block* MemoryPool::attempt(const Request& request) {
+Block* MemoryPool::attempt(Request& request) {
   const std::size_t capacity = request.key.size;
   Block* block = nullptr;
   bool must_wait = false;
@@ -84,6 +84,7 @@ Block* MemoryPool::attempt(const Request& request) {
     } else if (may_grow(capacity)) {
       reserve(pool, capacity);
     } else {
+      request.shortage = count_reached() ? Shortage::count : Shortage::bytes;
       return nullptr;
     }
   }
@@ -101,6 +102,8 @@ void MemoryPool::wait_for_uses(Block& block, StreamState& stream) {
     block.device_type_ == DeviceType::cpu ? block.wait_to_write() : block.before_write(stream);
   } catch (...) {
     give_back(&block);
+    const std::scoped_lock lock(mutex_);
+    ++stats_.failures;
     throw;
   }
 }
@@ -116,7 +119,6 @@ void MemoryPool::note_taken_from_cache(const Block& block, bool must_wait) {
 
 void MemoryPool::reserve(ClassPool& pool, std::size_t capacity) {
   stats_.reserved_bytes += capacity;
-  stats_.peak_reserved_bytes = std::max(stats_.peak_reserved_bytes, stats_.reserved_bytes);
   ++pool.existing;
   ++existing_;
 }
@@ -170,6 +172,7 @@ bool MemoryPool::above_soft_limit(std::size_t more) const {
 
 void MemoryPool::hand_out(Block& block, const Request& request) {
   block.requested_ = request.size;
+  block.written_ = nullptr;
   block.owner_ = shared_from_this();
   block.stream_ = request.stream;
   stats_.current_bytes += block.capacity_;
@@ -178,13 +181,15 @@ void MemoryPool::hand_out(Block& block, const Request& request) {
   stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.current_bytes);
 }
 
-Block* MemoryPool::grow(const Request& request) {
+Block* MemoryPool::grow(Request& request) {
   MemoryBlock memory;
   std::exception_ptr failure;
   try {
     memory = device_state_->backend().allocate(request.key.device, request.key.size);
   } catch (const Error& error) {
     failure = error.code() == ErrorCode::out_of_memory ? nullptr : std::current_exception();
+  } catch (...) {
+    failure = std::current_exception();
   }
   const std::scoped_lock lock(mutex_);
   if (memory.size == 0) {
@@ -195,25 +200,37 @@ Block* MemoryPool::grow(const Request& request) {
       ++stats_.failures;
       std::rethrow_exception(failure);
     }
+    request.shortage = Shortage::device;
     return nullptr;
   }
   auto block = std::make_unique<Block>(memory, request.key.size, request.key.device);
   ++stats_.misses;
+  stats_.peak_reserved_bytes = std::max(stats_.peak_reserved_bytes, stats_.reserved_bytes);
   hand_out(*block, request);
   return block.release();
 }
 
-bool MemoryPool::make_room(const Request& request, int round) {
-  if (round == 0 && may_find_room()) {
-    device_state_->reap();
-    release_cached();
+bool MemoryPool::make_room(Request& request, int round) {
+  if (round == 0) {
+    if (may_find_room()) {
+      device_state_->reap();
+      release_cached();
+    }
     return true;
   }
-  if (round == 1 && may_find_room()) {
-    return finish_all_cached();
+  if (round == 1) {
+    if (may_find_room()) {
+      finish_all_cached();
+    }
+    return true;
   }
-  return round < kMaxPressureCalls + 2 && config_.pressure_callback &&
-         config_.pressure_callback(request.size);
+  if (request.is_last_round || round >= 2 + kMaxPressureCalls || !config_.pressure_callback) {
+    return false;
+  }
+  // What it gave back is in use until its streams are done; also when it has nothing more to give.
+  request.is_last_round = !config_.pressure_callback(request.size);
+  finish_all_cached();
+  return true;
 }
 
 bool MemoryPool::may_find_room() const {
@@ -221,19 +238,17 @@ bool MemoryPool::may_find_room() const {
   return stats_.cached_buffers != 0 || !count_reached();
 }
 
-bool MemoryPool::finish_all_cached() {
+void MemoryPool::finish_all_cached() {
   try {
     device_state_->synchronize();
   } catch (const Error& error) {
     log_error(error.what());  // The request's own error is the one to throw.
   }
   release_cached();
-  return true;
 }
 
 std::size_t MemoryPool::release_cached() {
   std::vector<std::unique_ptr<Block>> released;
-  std::size_t bytes = 0;
   {
     const std::scoped_lock lock(mutex_);
     for (auto& [key, pool] : pools_) {
@@ -244,17 +259,22 @@ std::size_t MemoryPool::release_cached() {
           continue;
         }
         released.emplace_back(take_next(link, pool));
-        --pool.existing;
-        --existing_;
         --stats_.cached_buffers;
         stats_.cached_bytes -= key.size;
-        stats_.reserved_bytes -= key.size;
-        bytes += key.size;
       }
     }
   }
+  std::size_t bytes = 0;
   for (const std::unique_ptr<Block>& block : released) {
     device_state_->bury(block->memory_, std::move(block->writers_));
+  }
+  // Only what the device has back makes room: others grow at the same time.
+  const std::scoped_lock lock(mutex_);
+  for (const std::unique_ptr<Block>& block : released) {
+    --pools_[{block->capacity_, block->device_type_}].existing;
+    --existing_;
+    stats_.reserved_bytes -= block->capacity_;
+    bytes += block->capacity_;
   }
   return bytes;
 }
@@ -263,11 +283,11 @@ void MemoryPool::fail(const Request& request) {
   const std::scoped_lock lock(mutex_);
   ++stats_.failures;
   const std::string limit =
-      count_reached() ? fmt::format("the limit of {} buffers", config_.count_limit)
-      : bytes_reached(request.key.size)
+      request.shortage == Shortage::count ? fmt::format("the limit of {} buffers", config_.count_limit)
+      : request.shortage == Shortage::bytes
           ? fmt::format("the limit of {} bytes", config_.byte_limit)
           : fmt::format("the memory of the device ({} bytes)", device_state_->info().total_bytes);
-  throw Error(count_reached() ? ErrorCode::capacity : ErrorCode::out_of_memory,
+  throw Error(request.shortage == Shortage::count ? ErrorCode::capacity : ErrorCode::out_of_memory,
               fmt::format("Request for {} bytes of {} memory exceeds {} of memory manager '{}' on "
                           "{}: {} bytes in {} buffers are taken, {} bytes in {} are cached.",
                           request.size,
@@ -291,6 +311,7 @@ void MemoryPool::give_back(Block* block) noexcept {
     block->record_use(*block->stream_);
   } catch (const std::exception& error) {
     log_error(error.what());
+    block->writers_.add(block->stream_->next());  // Recorded when somebody asks for the memory.
     const std::scoped_lock lock(pool->mutex_);
     ++pool->stats_.release_errors;
   }

@@ -58,22 +58,25 @@ class MemoryPool : public std::enable_shared_from_this<MemoryPool> {
     std::size_t cached = 0;
     std::size_t existing = 0;
   };
+  enum class Shortage { count, bytes, device };
   struct Request {
     std::size_t size;
     PoolKey key;
     std::shared_ptr<StreamState> stream;
+    Shortage shortage = Shortage::device;  ///< What the last attempt lacked.
+    bool is_last_round = false;
   };
   /// One try: a cached block, or a new one; null when limits or the device leave no room.
-  Block* attempt(const Request& request);
+  Block* attempt(Request& request);
   /// A cached block that may be used on the request's stream as it is.
   static Block* ready_block(const Request& request, ClassPool& pool);
   /// The cached block that was given back first.
   static Block* oldest_block(ClassPool& pool);
   static Block* take_next(Block** link, ClassPool& pool) noexcept;
-  static void wait_for_uses(Block& block, StreamState& stream);
+  void wait_for_uses(Block& block, StreamState& stream);
   void note_taken_from_cache(const Block& block, bool must_wait);
   void reserve(ClassPool& pool, std::size_t capacity);
-  Block* grow(const Request& request);
+  Block* grow(Request& request);
   void hand_out(Block& block, const Request& request);
 
   [[nodiscard]] bool count_reached() const;
@@ -82,9 +85,9 @@ class MemoryPool : public std::enable_shared_from_this<MemoryPool> {
   [[nodiscard]] bool above_soft_limit(std::size_t more) const;
 
   /// The ladder: each round tries something harsher. \returns False when nothing is left to try.
-  bool make_room(const Request& request, int round);
+  bool make_room(Request& request, int round);
   [[nodiscard]] bool may_find_room() const;
-  bool finish_all_cached();
+  void finish_all_cached();
   std::size_t release_cached();
   [[noreturn]] void fail(const Request& request);
 

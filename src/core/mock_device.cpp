@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/mock_device.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <new>
 #include <optional>
@@ -19,6 +21,7 @@ namespace {
 constexpr std::size_t kAlignment = 256;
 constexpr int kFresh = 0xCD;
 constexpr int kFreed = 0xDD;
+constexpr std::chrono::milliseconds kLaunchPatience(50);
 
 /// One stream of a mock device: a timeline, and the machine that knows the rest.
 class MockStream final : public BackendStream {
@@ -52,6 +55,12 @@ MockCall call_of(const Command& command) {
   constexpr std::array kCalls{
       MockCall::copy, MockCall::fill, MockCall::convert, MockCall::expand, MockCall::launch};
   return kCalls.at(command.work.index());
+}
+
+bool has_launch(const Submission& submission) {
+  return std::ranges::any_of(submission.commands, [](const Command& command) {
+    return std::holds_alternative<LaunchCommand>(command.work);
+  });
 }
 
 }  // namespace
@@ -192,7 +201,7 @@ MarkerSerial MockState::completed(const Timeline& timeline) {
   std::unique_lock lock(mutex_);
   require_present_locked();
   if (random_order_ && random_() % 2 == 0) {
-    step_any_locked(lock);
+    step_on_poll_locked(lock);
     require_present_locked();
   }
   return timeline.completed;
@@ -205,6 +214,11 @@ bool MockState::host_wait(const Timeline& timeline,
   std::unique_lock lock(mutex_);
   called_locked(MockCall::host_wait);
   while (timeline.completed < serial) {
+    const Queue& queue = queues_[timeline.queue];
+    if (queue.running && queue.runner == std::this_thread::get_id()) {
+      throw Error(ErrorCode::invalid_argument,
+                  "Work launched on a mock stream waits for that stream, which would never end.");
+    }
     if (random_order_ && step_any_locked(lock)) {
       require_present_locked();
       continue;
@@ -235,6 +249,14 @@ bool MockState::can_step_locked(std::size_t stream) const {
   return wait == nullptr || wait->producer->completed >= wait->serial;
 }
 
+void MockState::run_submission(std::size_t stream, std::shared_ptr<Submission> submission) {
+  kernels::run(*submission, {HandleKind::stream, stream, 0});
+  submission.reset();
+  const std::scoped_lock lock(mutex_);
+  queues_[stream].running = false;
+  changed_.notify_all();
+}
+
 void MockState::step_locked(std::size_t stream, std::unique_lock<std::mutex>& lock) {
   Queue& queue = queues_[stream];
   Work work = std::move(queue.work.front());
@@ -243,16 +265,15 @@ void MockState::step_locked(std::size_t stream, std::unique_lock<std::mutex>& lo
     marker->timeline->completed = marker->serial;
   } else if (auto* submission = std::get_if<std::shared_ptr<Submission>>(&work)) {
     queue.running = true;
+    queue.runner = std::this_thread::get_id();
     lock.unlock();
-    kernels::run(**submission, {HandleKind::stream, stream, 0});
-    submission->reset();
+    run_submission(stream, std::move(*submission));
     lock.lock();
-    queue.running = false;
   }
   changed_.notify_all();
 }
 
-bool MockState::step_any_locked(std::unique_lock<std::mutex>& lock) {
+std::optional<std::size_t> MockState::pick_locked() {
   std::vector<std::size_t> ready;
   for (std::size_t stream = 0; stream < queues_.size(); ++stream) {
     if (can_step_locked(stream)) {
@@ -260,10 +281,40 @@ bool MockState::step_any_locked(std::unique_lock<std::mutex>& lock) {
     }
   }
   if (ready.empty()) {
-    return false;
+    return std::nullopt;
   }
-  step_locked(random_order_ ? ready[random_() % ready.size()] : ready.front(), lock);
-  return true;
+  return random_order_ ? ready[random_() % ready.size()] : ready.front();
+}
+
+bool MockState::step_any_locked(std::unique_lock<std::mutex>& lock) {
+  const std::optional<std::size_t> stream = pick_locked();
+  if (stream) {
+    step_locked(*stream, lock);
+  }
+  return stream.has_value();
+}
+
+void MockState::step_on_poll_locked(std::unique_lock<std::mutex>& lock) {
+  const std::optional<std::size_t> stream = pick_locked();
+  if (!stream) {
+    return;
+  }
+  Queue& queue = queues_[*stream];
+  const auto* submission = std::get_if<std::shared_ptr<Submission>>(&queue.work.front());
+  if (submission == nullptr || !has_launch(**submission)) {
+    step_locked(*stream, lock);
+    return;
+  }
+  // Whoever polls may hold locks that launched work wants, so it runs on a thread of its own. Work
+  // that wants none is done before the poll returns: the order stays that of the seed.
+  queue.running = true;
+  std::thread runner([self = shared_from_this(), stream = *stream, work = *submission]() mutable {
+    self->run_submission(stream, std::move(work));
+  });
+  queue.runner = runner.get_id();
+  queue.work.pop_front();
+  runner.detach();
+  changed_.wait_for(lock, kLaunchPatience, [&queue] { return !queue.running; });
 }
 
 bool MockState::step_any() {
@@ -280,9 +331,28 @@ bool MockState::step(std::size_t stream) {
   return true;
 }
 
+bool MockState::others_run_locked() const {
+  return std::ranges::any_of(queues_, [](const Queue& queue) {
+    return queue.running && queue.runner != std::this_thread::get_id();
+  });
+}
+
 void MockState::complete_all() {
-  while (step_any()) {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    if (step_any_locked(lock)) {
+      continue;
+    }
+    if (!others_run_locked()) {
+      return;
+    }
+    changed_.wait(lock);
   }
+}
+
+void MockState::wait_for_running() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !others_run_locked(); });
 }
 
 void MockState::run_by_itself() {
@@ -295,7 +365,7 @@ std::size_t MockState::pending() const {
   const std::scoped_lock lock(mutex_);
   std::size_t pieces = 0;
   for (const Queue& queue : queues_) {
-    pieces += queue.work.size();
+    pieces += queue.work.size() + (queue.running ? 1 : 0);
   }
   return pieces;
 }
@@ -363,6 +433,7 @@ MockDevice::MockDevice(MockDeviceConfig config)
 
 MockDevice::~MockDevice() {
   state_->run_by_itself();
+  state_->wait_for_running();
   const std::weak_ptr<core::DeviceState> users = core::DeviceAccess::state(device_);
   device_ = Device();
   if (users.expired()) {

@@ -8,7 +8,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -58,6 +60,8 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
   void lose();
   /// Lets go of the submissions that have not begun; markers and waits stay.
   void drop_submissions();
+  /// Waits for work that runs on other threads at this moment.
+  void wait_for_running();
   void set_capturing(bool capturing);
   [[nodiscard]] std::uint64_t count(MockCall call) const;
   [[nodiscard]] std::size_t live_allocations() const;
@@ -76,6 +80,7 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
   struct Queue {
     std::deque<Work> work;
     bool running = false;
+    std::thread::id runner = {};  // of the work that is running
   };
   struct Fault {
     std::uint64_t calls_left;
@@ -88,6 +93,10 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
   void require_present_locked() const;
   [[nodiscard]] bool can_step_locked(std::size_t stream) const;
   void step_locked(std::size_t stream, std::unique_lock<std::mutex>& lock);
+  void step_on_poll_locked(std::unique_lock<std::mutex>& lock);
+  std::optional<std::size_t> pick_locked();
+  [[nodiscard]] bool others_run_locked() const;
+  void run_submission(std::size_t stream, std::shared_ptr<Submission> submission);
   bool step_any_locked(std::unique_lock<std::mutex>& lock);
   std::shared_ptr<BackendStream> make_stream_locked(std::size_t queue);
 

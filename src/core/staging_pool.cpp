@@ -63,6 +63,7 @@ std::optional<StagingBuffer> StagingPoolState::try_get() {
   } catch (...) {
     const std::scoped_lock lock(mutex_);
     --stats_.total_buffers;
+    changed_.notify_one();  // Somebody who waits may try to make one instead.
     throw;
   }
 }
@@ -79,7 +80,12 @@ StagingBuffer StagingPoolState::get() {
     if (idle_.empty() && !in_flight_.empty()) {
       const Ticket oldest = in_flight_.front().ticket;
       lock.unlock();
-      oldest.stream->wait(oldest.serial);
+      try {
+        oldest.stream->wait(oldest.serial);
+      } catch (...) {
+        changed_.notify_all();  // Others wait for the same end and must hear of it.
+        throw;
+      }
       lock.lock();
     } else if (idle_.empty() && stats_.total_buffers == max_buffers_) {
       changed_.wait(lock);
@@ -112,23 +118,26 @@ void StagingPoolState::require_target(const Tensor& target) const {
   }
 }
 
-Ticket StagingPoolState::send(std::shared_ptr<StagingSlot> slot,
+Ticket StagingPoolState::send(StagingBuffer& buffer,
                               const Tensor& target,
                               std::size_t offset,
-                              std::size_t bytes) {
-  Block& source = *BufferAccess::block(slot->buffer);
+                              std::size_t bytes,
+                              std::shared_ptr<Outcome> outcome) {
+  Block& source = *BufferAccess::block(buffer.slot_->buffer);
   MemoryView to = memory_of(target);
   to.offset += offset;
   to.host = to.host == nullptr ? nullptr : to.host + offset;
   auto submission = std::make_shared<Submission>();
   submission->commands.push_back({CopyCommand{source.view(0), to, bytes}, "stage"});
+  submission->outcome = std::move(outcome);
   StreamState& stream = *StreamAccess::state(stream_);
   // One at a time, so that the buffers in flight stand in the order of their markers.
   const std::scoped_lock lock(mutex_);
   stream.submit(std::move(submission));
-  const Ticket ticket = stream.mark();
-  in_flight_.push_back({std::move(slot), ticket});
+  const Ticket ticket = stream.next();
+  in_flight_.push_back({std::move(buffer.slot_), ticket});
   changed_.notify_one();
+  stream.mark();
   return ticket;
 }
 
@@ -146,21 +155,22 @@ Completion StagingPoolState::transfer(std::span<const std::byte> bytes, const Te
   Block& block = storage_of(target, "StagingBufferPool::transfer_to_gpu").block();
   StreamState& stream = *StreamAccess::state(stream_);
   block.before_write(stream);
+  const auto outcome = std::make_shared<Outcome>();  // one for all pieces
   Ticket last;
   try {
     for (std::size_t offset = 0; offset < bytes.size(); offset += buffer_size_) {
       const std::size_t piece = std::min(buffer_size_, bytes.size() - offset);
       StagingBuffer buffer = get();
       std::memcpy(buffer.data(), bytes.data() + offset, piece);
-      last = send(std::move(buffer.slot_), target, offset, piece);
+      last = send(buffer, target, offset, piece, outcome);
     }
   } catch (...) {
-    block.after_write(stream);  // The pieces already sent still write.
+    block.after_write(stream, outcome);  // The pieces already sent still write.
     throw;
   }
-  block.after_write(stream);
+  block.after_write(stream, outcome);
   note_transfer(bytes.size());
-  return CompletionAccess::make(std::make_shared<CompletionState>(last, nullptr));
+  return CompletionAccess::make(std::make_shared<CompletionState>(last, outcome));
 }
 
 Completion StagingPoolState::transfer(StagingBuffer&& filled, const Tensor& target) {
@@ -182,10 +192,11 @@ Completion StagingPoolState::transfer(StagingBuffer&& filled, const Tensor& targ
   Block& block = storage_of(target, "StagingBufferPool::transfer_to_gpu").block();
   StreamState& stream = *StreamAccess::state(stream_);
   block.before_write(stream);
-  const Ticket ticket = send(std::move(filled.slot_), target, 0, target.size_bytes());
-  block.after_write(stream);
+  const auto outcome = std::make_shared<Outcome>();
+  const Ticket ticket = send(filled, target, 0, target.size_bytes(), outcome);
+  block.after_write(stream, outcome);
   note_transfer(target.size_bytes());
-  return CompletionAccess::make(std::make_shared<CompletionState>(ticket, nullptr));
+  return CompletionAccess::make(std::make_shared<CompletionState>(ticket, outcome));
 }
 
 void StagingPoolState::wait_for_all() {

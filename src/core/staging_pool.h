@@ -47,9 +47,13 @@ class StagingPoolState : public std::enable_shared_from_this<StagingPoolState> {
   };
 
   void require_target(const Tensor& target) const;
-  /// Submits one copy and puts the buffer in flight. \returns Its marker.
-  Ticket send(std::shared_ptr<StagingSlot> slot, const Tensor& target, std::size_t offset,
-              std::size_t bytes);
+  /// Submits one copy and puts the buffer in flight; it stays the caller's when that fails.
+  /// \returns Its marker.
+  Ticket send(StagingBuffer& buffer,
+              const Tensor& target,
+              std::size_t offset,
+              std::size_t bytes,
+              std::shared_ptr<Outcome> outcome);
   void note_transfer(std::size_t bytes);
   void settle_locked();
   StagingBuffer hold(std::shared_ptr<StagingSlot> slot);

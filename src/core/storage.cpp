@@ -57,6 +57,26 @@ void require_same_shape(const Tensor& from, const Tensor& to, Types types, const
   }
 }
 
+bool has_work(const Tensor& from, const Tensor& to, const char* call) {
+  if (from.size_bytes() == 0) {
+    return false;
+  }
+  const std::size_t a = TensorAccess::offset_bytes(from);
+  const std::size_t b = TensorAccess::offset_bytes(to);
+  if (TensorAccess::storage(from) != TensorAccess::storage(to) || a + from.size_bytes() <= b ||
+      b + to.size_bytes() <= a) {
+    return true;
+  }
+  if (a == b && from.dtype() == to.dtype()) {
+    return false;
+  }
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{} from {} to {}: they overlap in the same storage.",
+                          call,
+                          from.to_string(),
+                          to.to_string()));
+}
+
 void run_on(StreamState& stream, const Tensor& from, const Tensor& to, Command command) {
   Block& source = TensorAccess::storage(from)->block();
   Block& target = TensorAccess::storage(to)->block();
@@ -64,9 +84,10 @@ void run_on(StreamState& stream, const Tensor& from, const Tensor& to, Command c
   target.before_write(stream);
   auto submission = std::make_shared<Submission>();
   submission->commands.push_back(std::move(command));
+  const std::shared_ptr<const Outcome> outcome = submission->outcome;
   stream.submit(std::move(submission));
   source.after_read(stream);
-  target.after_write(stream);
+  target.after_write(stream, outcome);
 }
 
 }  // namespace headrace::core

@@ -54,6 +54,12 @@ MemoryView memory_of(const Tensor& tensor);
 enum class Types { same, any };
 void require_same_shape(const Tensor& from, const Tensor& to, Types types, const char* call);
 
+/// Whether a copy or conversion from `from` to `to` has anything to do: not for no elements, and not
+/// for a copy of a tensor onto itself.
+///
+/// \throws Error  `invalid_argument` when the two overlap in part.
+bool has_work(const Tensor& from, const Tensor& to, const char* call);
+
 /// Submits one command to `stream` between the waits and notes that its tensors need.
 void run_on(StreamState& stream, const Tensor& from, const Tensor& to, Command command);
 

@@ -29,9 +29,16 @@ void Stream::synchronize() const {
 void Stream::wait_for(const Completion& completion) const {
   require_stream(*this, "Stream::wait_for");
   const auto& state = core::CompletionAccess::state(completion);
-  if (state && state->ticket().stream) {
-    core::StreamAccess::state(*this)->wait_on(state->ticket());
+  if (!state || !state->ticket().stream) {
+    return;
   }
+  const auto& mine = core::StreamAccess::state(*this);
+  if (&state->ticket().stream->device() != &mine->device()) {
+    throw Error(ErrorCode::invalid_argument,
+                "A stream of " + mine->device().info().spec + " cannot wait for work on " +
+                    state->ticket().stream->device().info().spec + ".");
+  }
+  mine->wait_on(state->ticket());
 }
 
 NativeHandle Stream::native_handle() const {

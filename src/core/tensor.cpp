@@ -21,11 +21,20 @@ using core::TensorAccess;
 
 namespace {
 
-/// Host memory that the device copies to or from, for a moment.
+/// Host memory that the device copies to or from, for a moment: the manager's, or when its limits
+/// are reached, memory beside it, for a full manager must not keep anybody from its tensors.
 std::shared_ptr<Storage> bounce_buffer(MemoryPool& pool,
                                        std::size_t size_bytes,
                                        const std::shared_ptr<StreamState>& stream) {
-  return core::make_storage(pool, size_bytes, DeviceType::cpu, stream);
+  try {
+    return core::make_storage(pool, size_bytes, DeviceType::cpu, stream);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::out_of_memory && error.code() != ErrorCode::capacity) {
+      throw;
+    }
+  }
+  const auto beside = std::make_shared<MemoryPool>(pool.device(), MemoryManagerConfig{});
+  return core::make_storage(*beside, size_bytes, DeviceType::cpu, stream);
 }
 
 void require(const Tensor& tensor, DataType dtype, const char* call) {
@@ -118,17 +127,17 @@ Tensor Tensor::slice(std::int64_t begin, std::int64_t end) const {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("{} has no rows {} to {}.", to_string(), begin, end));
   }
-  const Shape row = shape_.without_leading();
-  const std::size_t row_bytes = core::byte_size(row, dtype_);
+  const std::size_t row_bytes =
+      shape_[0] == 0 ? 0 : size_bytes_ / static_cast<std::size_t>(shape_[0]);
   return core::view(storage_,
                     offset_bytes_ + row_bytes * static_cast<std::size_t>(begin),
-                    row.with_leading(end - begin),
+                    shape_.without_leading().with_leading(end - begin),
                     dtype_);
 }
 
 void Tensor::copy_from(const Tensor& source, const Stream& stream) {
   core::require_same_shape(source, *this, core::Types::same, "A copy");
-  if (size_bytes_ == 0) {
+  if (!core::has_work(source, *this, "A copy")) {
     return;
   }
   if (source.storage_->pool().device() != storage_->pool().device()) {
@@ -156,6 +165,7 @@ void Tensor::copy_from_host(std::span<const std::byte> bytes, DataType dtype) {
   if (std::byte* host = core::memory_of(*this).host) {
     storage_->block().wait_to_write();
     std::memcpy(host, bytes.data(), bytes.size());
+    storage_->block().written_by_host();
     return;
   }
   const auto stream = storage_->pool().device_state().resolve({});
@@ -181,6 +191,7 @@ void Tensor::copy_to_host(std::span<std::byte> bytes) const {
   const CopyCommand work{core::memory_of(*this), core::memory_of(bounce), size_bytes_};
   core::run_on(*stream, *this, bounce, {work, "copy to host"});
   TensorAccess::storage(bounce)->block().wait_to_read();
+  storage_->block().require_written();
   std::memcpy(bytes.data(), core::memory_of(bounce).host, bytes.size());
 }
 

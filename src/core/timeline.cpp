@@ -15,7 +15,10 @@ std::uint64_t next_stream_id() noexcept {
   static std::atomic<std::uint64_t> last{0};
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
-constexpr std::chrono::nanoseconds kForever = std::chrono::hours(24);
+/// Longer than anybody waits, and short enough to be added to a clock's time.
+constexpr std::chrono::nanoseconds kForever = std::chrono::hours(24 * 365 * 10);
+/// Uses by more streams than this are worth looking through for those that are over.
+constexpr std::size_t kManyStreams = 8;
 }  // namespace
 
 StreamState::StreamState(std::shared_ptr<BackendDevice> device,
@@ -29,7 +32,9 @@ StreamState::StreamState(std::shared_ptr<BackendDevice> device,
 
 NativeHandle StreamState::native_handle() {
   const std::scoped_lock lock(mutex_);
-  exposed_.store(true, std::memory_order_release);
+  if (!retired_) {
+    exposed_.store(true, std::memory_order_release);
+  }
   return backend_ ? backend_->native_handle() : NativeHandle{};
 }
 
@@ -53,23 +58,35 @@ Ticket StreamState::stamp() {
   }
   const bool may_have_work =
       dirty_.load(std::memory_order_acquire) || exposed_.load(std::memory_order_acquire);
-  const MarkerSerial last = recorded_.load(std::memory_order_acquire);
+  const MarkerSerial last = begun_.load(std::memory_order_acquire);
   return {shared_from_this(), may_have_work ? last + 1 : last};
 }
 
+Ticket StreamState::next() noexcept {
+  return {shared_from_this(), begun_.load(std::memory_order_acquire) + 1};
+}
+
 Ticket StreamState::mark() {
-  const MarkerSerial serial = recorded_.load(std::memory_order_acquire) + 1;
+  const MarkerSerial serial = begun_.load(std::memory_order_acquire) + 1;
   recorded(serial);
   return {shared_from_this(), serial};
 }
 
 std::shared_ptr<BackendStream> StreamState::recorded(MarkerSerial serial) {
   const std::scoped_lock lock(mutex_);
-  const MarkerSerial last = recorded_.load(std::memory_order_relaxed);
-  if (backend_ && serial > last) {
-    backend_->signal(last + 1);
-    recorded_.store(last + 1, std::memory_order_release);
+  while (backend_ && recorded_.load(std::memory_order_relaxed) < serial) {
+    const MarkerSerial next = recorded_.load(std::memory_order_relaxed) + 1;
+    // Before the call: work that others launch while it is under way is behind the marker.
+    begun_.store(next, std::memory_order_release);
     dirty_.store(false, std::memory_order_release);
+    try {
+      backend_->signal(next);
+    } catch (...) {
+      dirty_.store(true, std::memory_order_release);
+      begun_.store(next - 1, std::memory_order_release);
+      throw;
+    }
+    recorded_.store(next, std::memory_order_release);
   }
   return backend_;
 }
@@ -116,7 +133,7 @@ bool StreamState::wait(MarkerSerial serial, std::chrono::nanoseconds timeout) {
   if (!backend) {
     return true;
   }
-  if (!backend->wait(serial, timeout)) {
+  if (!backend->wait(serial, std::min(timeout, kForever))) {
     return false;
   }
   raise_completed(serial);
@@ -127,6 +144,9 @@ void StreamState::wait_on(const Ticket& ticket) {
   if (ticket.stream.get() == this || ticket.stream->is_complete(ticket.serial)) {
     return;
   }
+  if (ticket.stream->device_ != device_) {
+    throw Error(ErrorCode::invalid_argument, "A stream cannot wait for work on another device.");
+  }
   const std::shared_ptr<BackendStream> producer = ticket.stream->recorded(ticket.serial);
   const std::scoped_lock lock(mutex_);
   if (producer && backend_) {
@@ -136,71 +156,93 @@ void StreamState::wait_on(const Ticket& ticket) {
 }
 
 void StreamState::retire() noexcept {
+  {
+    const std::scoped_lock lock(mutex_);
+    retired_ = true;
+  }
   try {
     mark();
+    exposed_.store(false, std::memory_order_release);  // No handle is left that work could come by.
   } catch (const std::exception& error) {
-    log_error(error.what());
+    log_error(error.what());  // `reap` tries again.
   }
-  const std::scoped_lock lock(mutex_);
-  retired_ = true;
 }
 
 bool StreamState::reap() noexcept {
-  const MarkerSerial last = recorded_.load(std::memory_order_acquire);
+  const bool unmarked =
+      dirty_.load(std::memory_order_acquire) || exposed_.load(std::memory_order_acquire);
+  const MarkerSerial last = recorded_.load(std::memory_order_acquire) + (unmarked ? 1 : 0);
   if (!is_complete(last)) {
     return false;
   }
   std::shared_ptr<BackendStream> closing;
   const std::scoped_lock lock(mutex_);
-  if (retired_ && last == recorded_.load(std::memory_order_relaxed)) {
+  if (retired_ && last == recorded_.load(std::memory_order_relaxed) &&
+      !dirty_.load(std::memory_order_relaxed)) {
     closing = std::move(backend_);
   }
   return backend_ == nullptr;
 }
 
 void UseList::add(const Ticket& ticket) {
-  for (Ticket& mine : tickets_) {
-    if (mine.stream == ticket.stream) {
-      mine.serial = std::max(mine.serial, ticket.serial);
+  for (Use& mine : uses_) {
+    if (mine.ticket.stream == ticket.stream) {
+      mine.ticket.serial = std::max(mine.ticket.serial, ticket.serial);
+      mine.covered_by = 0;
       return;
     }
   }
-  tickets_.push_back(ticket);
+  if (uses_.size() >= kManyStreams) {
+    all_complete();
+  }
+  uses_.push_back({ticket});
 }
 
 void UseList::add(const UseList& other) {
-  for (const Ticket& ticket : other.tickets_) {
-    add(ticket);
+  for (const Use& use : other.uses_) {
+    add(use.ticket);
   }
 }
 
+void UseList::cover_by(const StreamState& stream) noexcept {
+  for (Use& use : uses_) {
+    use.covered_by = stream.id();
+  }
+}
+
+void UseList::drop_covered_by(const StreamState& stream) noexcept {
+  std::erase_if(uses_, [&stream](const Use& use) { return use.covered_by == stream.id(); });
+}
+
 bool UseList::all_complete() noexcept {
-  std::erase_if(tickets_, [](const Ticket& t) { return t.stream->is_complete(t.serial); });
-  return tickets_.empty();
+  std::erase_if(uses_,
+                [](const Use& use) { return use.ticket.stream->is_complete(use.ticket.serial); });
+  return uses_.empty();
 }
 
 bool UseList::all_complete_or_on(const StreamState& stream) noexcept {
-  std::erase_if(tickets_, [&stream](const Ticket& t) {
-    return t.stream.get() != &stream && t.stream->is_complete(t.serial);
+  std::erase_if(uses_, [&stream](const Use& use) {
+    return use.ticket.stream.get() != &stream && use.ticket.stream->is_complete(use.ticket.serial);
   });
-  return std::ranges::all_of(tickets_,
-                             [&stream](const Ticket& t) { return t.stream.get() == &stream; });
+  return std::ranges::all_of(
+      uses_, [&stream](const Use& use) { return use.ticket.stream.get() == &stream; });
 }
 
 void UseList::make_wait(StreamState& stream) const {
-  for (const Ticket& ticket : tickets_) {
-    stream.wait_on(ticket);
+  for (const Use& use : uses_) {
+    stream.wait_on(use.ticket);
   }
 }
 
 bool UseList::wait(std::chrono::nanoseconds timeout) const {
-  return std::ranges::all_of(
-      tickets_, [timeout](const Ticket& t) { return t.stream->wait(t.serial, timeout); });
+  return std::ranges::all_of(uses_, [timeout](const Use& use) {
+    return use.ticket.stream->wait(use.ticket.serial, timeout);
+  });
 }
 
 void UseList::wait() const {
-  for (const Ticket& ticket : tickets_) {
-    ticket.stream->wait(ticket.serial);
+  for (const Use& use : uses_) {
+    use.ticket.stream->wait(use.ticket.serial);
   }
 }
 

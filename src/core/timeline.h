@@ -51,6 +51,9 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   /// end it: there the marker is recorded at once.
   Ticket stamp();
 
+  /// The next marker, which covers at least everything submitted so far. Never fails.
+  Ticket next() noexcept;
+
   /// The same point with its marker recorded, so that later work does not move it.
   Ticket mark();
 
@@ -79,6 +82,7 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   const std::uint64_t id_;
   const std::shared_ptr<BackendDevice> device_;
   const Owner owner_;
+  std::atomic<MarkerSerial> begun_{0};  // markers recorded or being recorded
   std::atomic<MarkerSerial> recorded_{0};
   std::atomic<MarkerSerial> completed_{0};
   std::atomic<bool> dirty_{false};    // work was submitted after the last marker
@@ -93,7 +97,13 @@ class UseList {
  public:
   void add(const Ticket& ticket);
   void add(const UseList& other);
-  void clear() noexcept { tickets_.clear(); }
+  void clear() noexcept { uses_.clear(); }
+
+  /// Notes that `stream` is about to wait for all that is here.
+  void cover_by(const StreamState& stream) noexcept;
+  /// Drops what `stream` waited for and nothing has been added to since: whoever waits for later work
+  /// of that stream waits for it too.
+  void drop_covered_by(const StreamState& stream) noexcept;
 
   /// Whether all are passed; those that are, are dropped.
   bool all_complete() noexcept;
@@ -106,10 +116,14 @@ class UseList {
   /// Waits on the host for all.
   void wait() const;
 
-  [[nodiscard]] bool empty() const noexcept { return tickets_.empty(); }
+  [[nodiscard]] bool empty() const noexcept { return uses_.empty(); }
 
  private:
-  std::vector<Ticket> tickets_;
+  struct Use {
+    Ticket ticket;
+    std::uint64_t covered_by = 0;  // id of the last stream that was about to wait for it
+  };
+  std::vector<Use> uses_;
 };
 
 }  // namespace headrace::core

@@ -105,6 +105,21 @@ void Engine::empty_slots_locked() {
 }
 
 void Engine::stop() noexcept {
+  if (on_worker()) {
+    end_running();
+    return;  // Whoever starts, stops or destroys the loader next waits for this thread.
+  }
+  // Held from the first, so that a start between the two steps is not what gets waited for.
+  const std::scoped_lock control(control_);
+  end_running();
+  if (!workers_.empty()) {
+    join_workers();
+    const std::scoped_lock lock(mutex_);
+    empty_slots_locked();
+  }
+}
+
+void Engine::end_running() noexcept {
   {
     const std::scoped_lock lock(mutex_);
     phase_ = phase_ == Phase::running ? Phase::stopped : phase_;
@@ -113,15 +128,6 @@ void Engine::stop() noexcept {
   }
   if (serial_) {
     serial_->end();
-  }
-  if (on_worker()) {
-    return;  // Whoever starts or destroys the loader waits for this thread.
-  }
-  const std::scoped_lock control(control_);
-  if (!workers_.empty()) {
-    join_workers();
-    const std::scoped_lock lock(mutex_);
-    empty_slots_locked();
   }
 }
 

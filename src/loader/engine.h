@@ -72,6 +72,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   [[nodiscard]] bool on_worker() const noexcept;
   void begin_generation();
   void empty_slots_locked();
+  void end_running() noexcept;
   void join_workers() noexcept;
   [[nodiscard]] bool is_finished_locked() const;
   [[nodiscard]] LoaderState state_locked() const;
@@ -92,6 +93,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void open_slot(Slot& slot, Lock& lock);
   void fill_from_serial(Slot& slot, Lock& lock, const std::string& track);
   bool prepare_memory(Slot& slot, const std::shared_ptr<const BatchLayout>& layout);
+  bool begin_attempt(Slot& slot);
+  void end_attempt(Slot& slot, std::exception_ptr starved);
   bool wait_for_last_use(const Slot& slot);
   void read_chunk(const Chunk& chunk, SampleView& view, Lock& lock);
   void read_row(const Chunk& chunk,

@@ -52,15 +52,17 @@ std::optional<GPUBatch> Engine::get(const Stream& stream, bool may_wait) {
       return batch;
     }
     if (Slot* slot = starved_slot_locked()) {
-      if (!may_wait || (asked_at && slot->starved_attempts > *asked_at)) {
-        slot->retry = true;
-        work_.notify_all();
+      // Only an attempt that began after this call says how things are.
+      if (asked_at && slot->last_failed_attempt > *asked_at) {
         std::rethrow_exception(slot->starved);
       }
       if (!asked_at) {
-        asked_at = slot->starved_attempts;
+        asked_at = slot->attempts_begun;
         slot->retry = true;
         work_.notify_all();
+      }
+      if (!may_wait) {
+        std::rethrow_exception(slot->starved);
       }
     }
     if (!may_wait) {

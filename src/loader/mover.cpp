@@ -34,14 +34,15 @@ std::size_t Mover::ship(Slot& slot) {
   if (submission->commands.empty()) {
     return bytes;
   }
+  const std::shared_ptr<const Outcome> outcome = submission->outcome;
   stream.submit(std::move(submission));
   if (copies) {
     slot.slab->block().after_read(stream);
-    packed.after_write(stream);
+    packed.after_write(stream, outcome);
   }
   if (expands) {
     packed.after_read(stream);
-    slot.expanded->block().after_write(stream);
+    slot.expanded->block().after_write(stream, outcome);
   }
   return bytes;
 }

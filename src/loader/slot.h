@@ -67,7 +67,8 @@ struct Slot {
 
   /// Why there is no memory for it; a consumer that asks is told, and has it tried again.
   std::exception_ptr starved;
-  std::uint64_t starved_attempts = 0;
+  std::uint64_t attempts_begun = 0;
+  std::uint64_t last_failed_attempt = 0;
   bool retry = false;
 
   std::shared_ptr<const BatchLayout> layout;

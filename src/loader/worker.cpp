@@ -159,6 +159,7 @@ void Engine::fill_from_serial(Slot& slot, Lock& lock, const std::string& track) 
       if (filled) {
         copy_part(slot, layout->input(), batch->input);
         copy_part(slot, layout->label(), batch->labels);
+        slot.plan.read_rows = slot.plan.valid;  // Repeated rows are copied, not read again.
         slot.lease->ids.resize(slot.plan.valid);
         for (std::size_t row = 0; row < slot.plan.valid; ++row) {
           slot.lease->ids[row] = plan_->sample(slot.plan, row);
@@ -179,29 +180,34 @@ void Engine::fill_from_serial(Slot& slot, Lock& lock, const std::string& track) 
 }
 
 bool Engine::prepare_memory(Slot& slot, const std::shared_ptr<const BatchLayout>& layout) {
-  while (true) {
-    std::exception_ptr starved;
+  while (begin_attempt(slot)) {
     try {
       memory_.provide(slot, layout);
-    } catch (const Error&) {
-      starved = std::current_exception();
-    }
-    {
-      Lock lock(mutex_);
-      slot.starved = starved;
-      if (starved) {
-        ++slot.starved_attempts;
-        ready_.notify_all();
-        work_.wait(lock, [this, &slot] { return slot.retry || phase_ != Phase::running; });
-      }
-      slot.retry = false;
-      if (phase_ != Phase::running) {
-        return false;
-      }
-    }
-    if (!starved) {
+      end_attempt(slot, nullptr);
       return wait_for_last_use(slot);
+    } catch (const Error&) {
+      end_attempt(slot, std::current_exception());
     }
+  }
+  return false;
+}
+
+bool Engine::begin_attempt(Slot& slot) {
+  Lock lock(mutex_);
+  work_.wait(lock, [this, &slot] {
+    return slot.retry || !slot.starved || phase_ != Phase::running;
+  });
+  slot.retry = false;
+  ++slot.attempts_begun;
+  return phase_ == Phase::running;
+}
+
+void Engine::end_attempt(Slot& slot, std::exception_ptr starved) {
+  const std::scoped_lock lock(mutex_);
+  slot.starved = std::move(starved);
+  if (slot.starved) {
+    slot.last_failed_attempt = slot.attempts_begun;
+    ready_.notify_all();
   }
 }
 

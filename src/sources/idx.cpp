@@ -44,7 +44,8 @@ bool has_signature(std::span<const std::byte> bytes) {
          data_type(bytes[kTypeOffset]).has_value() && bytes[kRankOffset] != std::byte{0};
 }
 
-void check_signature(const MappedFile& file) {
+/// The element type, once the first bytes are found to be those of IDX.
+DataType check_signature(const MappedFile& file) {
   const std::span<const std::byte> bytes = file.bytes();
   if (bytes.size() < kSignatureBytes) {
     file.refuse(ErrorCode::corrupt_data, bytes.size(), "the file ends within the mark of IDX");
@@ -56,13 +57,15 @@ void check_signature(const MappedFile& file) {
                             std::to_integer<unsigned>(bytes[0]),
                             std::to_integer<unsigned>(bytes[1])));
   }
-  if (!data_type(bytes[kTypeOffset])) {
+  const std::optional<DataType> dtype = data_type(bytes[kTypeOffset]);
+  if (!dtype) {
     file.refuse(ErrorCode::corrupt_data,
                 kTypeOffset,
                 fmt::format("the element type is 0x{:02x}, which is none of IDX's (0x08, 0x09, "
                             "0x0b, 0x0c, 0x0d, 0x0e)",
                             std::to_integer<unsigned>(bytes[kTypeOffset])));
   }
+  return *dtype;
 }
 
 bool claims_name(std::string_view file_name) {
@@ -79,10 +82,10 @@ bool claims_name(std::string_view file_name) {
 
 ArrayFile open_array(std::shared_ptr<const MappedFile> file) {
   refuse_gzip(*file);
-  check_signature(*file);
+  ArrayHeader header;
+  header.dtype = check_signature(*file);
   const std::span<const std::byte> bytes = file->bytes();
   const auto rank = std::to_integer<std::size_t>(bytes[kRankOffset]);
-  ArrayHeader header;
   header.data_offset = kSignatureBytes + rank * kExtentBytes;
   if (bytes.size() < header.data_offset) {
     file->refuse(ErrorCode::corrupt_data,
@@ -95,7 +98,6 @@ ArrayFile open_array(std::shared_ptr<const MappedFile> file) {
     extent = extent * 256 + std::to_integer<std::int64_t>(bytes[at]);
   }
   header.extents = extents;
-  header.dtype = *data_type(bytes[kTypeOffset]);
   header.is_big_endian = true;
   header.shape_offset = kSignatureBytes;
   return check_array(std::move(file), header);

@@ -80,6 +80,7 @@ std::map<std::string, Candidates> find_candidates(const std::filesystem::path& f
                                 std::string_view split,
                                 const std::map<std::string, Candidates>& pairs) {
   std::vector<std::string> prefixes;
+  prefixes.reserve(pairs.size());
   for (const auto& [prefix, candidates] : pairs) {
     prefixes.push_back(prefix);
   }

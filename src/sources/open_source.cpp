@@ -73,9 +73,11 @@ std::shared_ptr<SampleSource> open_folder(const std::filesystem::path& path,
 }  // namespace
 }  // namespace sources
 
-std::shared_ptr<SampleSource> open_source(const std::filesystem::path& path,
-                                          SourceOptions options) {
-  std::error_code error;  // What cannot be examined is told by opening it.
+std::shared_ptr<SampleSource> open_source(
+    const std::filesystem::path& path,
+    SourceOptions options) {  // NOLINT(performance-unnecessary-value-param): as it is published
+  // What cannot be examined is told by opening it.
+  std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
     return sources::open_folder(path, options);
   }

@@ -7,7 +7,7 @@
 #include "headrace/backend.h"
 #include "headrace/error.h"
 
-#include "stream.h"
+#include "backends/host/stream.h"
 
 namespace headrace::host {
 

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command_line.h"
+
+#include "headrace/version.h"
+
+#include "cli/values.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace headrace::cli {
+namespace {
+
+constexpr std::array<std::string_view, 3> kCommands{"devices", "inspect", "stream"};
+
+constexpr std::uint64_t kMaxBatch = std::uint64_t{1} << 40;
+constexpr std::uint64_t kMaxWorkers = 1024;
+constexpr std::uint64_t kMaxPrefetch = 65536;
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  headrace devices\n"
+    "  headrace inspect data/digits\n"
+    "  headrace stream data/digits --epochs 20 --shuffle --seed 7 --verify\n"
+    "\n"
+    "Exit codes: 0 success, 1 failure, 2 bad usage, 130 stopped by Ctrl-C.\n";
+
+constexpr const char* kStreamNotes =
+    "Examples:\n"
+    "  headrace stream data/digits --epochs 20 --shuffle --seed 7 --verify\n"
+    "  headrace stream train.npy --dtype float16 --mean 0.5 --stddev 0.25 --json report.json\n"
+    "  headrace stream mnist --split t10k --batch 512 --workers 4 --trace trace.json\n"
+    "  headrace stream data --epochs 100 --shuffle --state run.state   # again: goes on from "
+    "there\n"
+    "  torchrun --nproc-per-node 4 --no-python headrace stream data --shard auto\n"
+    "\n"
+    "What the report's 'bound by' says, the first that is true:\n"
+    "  consumer  batches were ready nine tenths of the time; or half of it, and the workers idled\n"
+    "            more than the consumer, with no copy between them\n"
+    "  held      tensors of an earlier batch were still in use when their memory's turn came\n"
+    "  link      the workers idled over half of the time: copies to the device set the pace\n"
+    "  storage   the system read from storage, and the workers waited more than they computed\n"
+    "  decode    else: reading and decoding samples sets the pace\n"
+    "\n"
+    "Exit codes: 0 success, 1 failure (a fault that --verify found too), 2 bad usage, 130 stopped\n"
+    "by Ctrl-C (what was done is reported, and the state kept).\n";
+
+using Setter = std::function<void(const std::string&)>;
+
+CLI::Option* add(
+    CLI::App& app, const char* name, const char* value, const char* help, const Setter& set) {
+  // Given twice, the last one counts, so that a script's defaults can be overridden.
+  const auto take_last = [set](const CLI::results_t& values) {
+    set(values.back());
+    return true;
+  };
+  return app.add_option(name, take_last, help)
+      ->type_name(value)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
+
+Setter into(std::string& target) {
+  return [&target](const std::string& text) { target = text; };
+}
+
+Setter into(std::filesystem::path& target) {
+  return [&target](const std::string& text) { target = text; };
+}
+
+template <class Number>
+Setter into(Number& target,
+            const char* option,
+            std::uint64_t least,
+            std::uint64_t most = UINT64_MAX) {
+  return [&target, option, least, most](const std::string& text) {
+    target = parse_count(option, text, least, most);
+  };
+}
+
+void add_json(CLI::App& app, std::string& target) {
+  add(app, "--json", "FILE", "Write the report as JSON; - for standard output", into(target));
+}
+
+void add_data(CLI::App& app, std::filesystem::path& path, std::string& split) {
+  add(app, "PATH", "", "File or folder of samples, recognised by content: .npy, IDX", into(path));
+  add(app, "--split", "PREFIX", "Pair to take of a folder with several, as train", into(split))
+      ->group("Data");
+}
+
+void add_order(CLI::App& app, StreamOptions& options) {
+  AsyncDataLoaderConfig& loader = options.loader;
+  const auto group = [](CLI::Option* option) { return option->group("Order"); };
+  group(add(app,
+            "--batch",
+            "N",
+            "Samples of a batch",
+            into(loader.batch_size, "--batch", 1, kMaxBatch)))
+      ->default_str("256");
+  group(add(app,
+            "--epochs",
+            "N",
+            "Passes over the data; 0 goes on until stopped",
+            into(loader.epochs, "--epochs", 0, INT64_MAX)))
+      ->default_str("1");
+  group(app.add_flag("--shuffle", loader.shuffle, "A new order of all samples every epoch"));
+  group(add(app, "--seed", "S", "Seed of the order", into(loader.seed, "--seed", 0)))
+      ->default_str("0");
+  group(add(app,
+            "--shard",
+            "R/N",
+            "Load the share of process R of N; auto: as RANK and WORLD_SIZE say",
+            [&options](const std::string& text) {
+              options.loader.shard =
+                  text == "auto" ? shard_from_environment(options.shard_origin) : parse_shard(text);
+            }))
+      ->default_str("0/1");
+  group(add(app,
+            "--tail",
+            "HOW",
+            "What becomes of a last batch: short, drop, pad_repeat, pad_zero",
+            [&loader](const std::string& text) { loader.tail = parse_tail(text); }))
+      ->default_str("short");
+}
+
+void add_device(CLI::App& app, StreamOptions& options) {
+  AsyncDataLoaderConfig& loader = options.loader;
+  const auto group = [](CLI::Option* option) { return option->group("Device and conversion"); };
+  group(add(app, "--device", "SPEC", "As `headrace devices` lists", into(options.device)))
+      ->default_str("auto");
+  group(add(app,
+            "--workers",
+            "N",
+            "Threads that read; without it the loader's default",
+            into(loader.workers, "--workers", 1, kMaxWorkers)));
+  group(add(app,
+            "--prefetch",
+            "N",
+            "Batches made ready ahead",
+            into(loader.prefetch_depth, "--prefetch", 1, kMaxPrefetch)))
+      ->default_str("3");
+  group(add(app, "--dtype", "TYPE", "Convert inputs to TYPE on the device", [&](const auto& text) {
+    loader.output.dtype = parse_dtype(text);
+  }));
+  group(add(app,
+            "--layout",
+            "ORDER",
+            "keep, hwc, or chw (rearranged on the device)",
+            [&](const auto& text) { loader.output.layout = parse_layout(text); }))
+      ->default_str("keep");
+  group(add(app,
+            "--mean",
+            "LIST",
+            "Subtract one mean a channel, or one for all; 0 to 1 for uint8",
+            [&](const auto& text) { loader.output.mean = parse_list("--mean", text, -HUGE_VAL); }));
+  group(add(app,
+            "--stddev",
+            "LIST",
+            "Divide by one deviation a channel, or one for all",
+            [&](const auto& text) { loader.output.stddev = parse_list("--stddev", text, 0); }));
+  group(add(app, "--image-size", "WxH", "Resize images", [&options](const std::string& text) {
+    options.image_size = parse_image_size(text);
+  }));
+}
+
+void add_care(CLI::App& app, StreamOptions& options) {
+  AsyncDataLoaderConfig& loader = options.loader;
+  const auto group = [](CLI::Option* option) { return option->group("Care"); };
+  group(add(app,
+            "--on-error",
+            "HOW",
+            "A sample that cannot be read: raise ends the run, skip goes on",
+            [&](const auto& text) { loader.on_error = parse_on_error(text); }))
+      ->default_str("raise");
+  group(add(app,
+            "--max-failures",
+            "N",
+            "With skip: end the run at one more than N",
+            into(loader.max_failures, "--max-failures", 0)));
+  group(add(app,
+            "--state",
+            "FILE",
+            "Keep in FILE how far the run is, and go on from there if it exists",
+            into(options.state)));
+  group(app.add_flag("--verify",
+                     options.verify,
+                     "Compare every batch with a separate read: bit-exact, each sample once"));
+}
+
+void add_results(CLI::App& app, StreamOptions& options) {
+  add(app,
+      "--trace",
+      "FILE",
+      "Write what each thread did when, for Perfetto or chrome://tracing",
+      into(options.trace))
+      ->group("Results");
+  add_json(app, options.json);
+  app.get_option("--json")->group("Results");
+}
+
+CLI::App* add_command(CLI::App& app, std::string_view name, const char* help) {
+  CLI::App* const command = app.add_subcommand(std::string(name), help);
+  command->set_help_flag("-h,--help", "Print this help");
+  return command;
+}
+
+void check_command(int argc, const char* const* argv) {
+  if (argc < 2) {
+    throw UsageError(fmt::format("A command is missing: {}.", fmt::join(kCommands, ", ")));
+  }
+  const std::string_view word = argv[1];
+  if (!word.starts_with('-') && std::ranges::count(kCommands, word) == 0) {
+    throw UsageError(
+        fmt::format("There is no command '{}'; there are {}.", word, fmt::join(kCommands, ", ")));
+  }
+}
+
+void check_path(const std::filesystem::path& path, std::string_view command) {
+  if (path.empty()) {
+    throw UsageError(fmt::format("{}: PATH is missing.", command));
+  }
+}
+
+/// One line of what CLI11 says.
+std::string text_of(const CLI::ParseError& error) {
+  std::string text = error.what();
+  std::ranges::replace(text, '\n', ' ');
+  text.erase(text.find_last_not_of(" .") + 1);
+  return text + ".";
+}
+
+}  // namespace
+
+std::string help_hint(int argc, const char* const* argv) {
+  const std::string_view word = argc > 1 ? argv[1] : "";
+  return std::ranges::count(kCommands, word) == 0 ? "See headrace --help."
+                                                  : fmt::format("See headrace {} --help.", word);
+}
+
+Command parse_command_line(int argc, const char* const* argv) {
+  check_command(argc, argv);
+  CLI::App app("Loads data to a device ahead of its consumer.", "headrace");
+  app.get_formatter()->column_width(26);
+  app.set_help_flag("-h,--help", "Print this help");
+  app.set_version_flag("--version", fmt::format("headrace {}", kVersion), "Print the version");
+  app.footer(kExamples);
+
+  DevicesOptions devices;
+  InspectOptions inspect;
+  StreamOptions stream;
+  stream.loader.batch_size = 256;
+  CLI::App* const devices_command = add_command(app, kCommands[0], "List the devices, best first");
+  add_json(*devices_command, devices.json);
+  devices_command->footer("Example:\n  headrace devices --json -\n");
+  CLI::App* const inspect_command =
+      add_command(app, kCommands[1], "Show what a data set holds, and how often each label occurs");
+  add_data(*inspect_command, inspect.path, inspect.split);
+  add_json(*inspect_command, inspect.json);
+  inspect_command->footer("Example:\n  headrace inspect mnist --split train\n");
+  CLI::App* const stream_command =
+      add_command(app, kCommands[2], "Load a data set to a device, batch by batch, and report");
+  add_data(*stream_command, stream.path, stream.split);
+  add_order(*stream_command, stream);
+  add_device(*stream_command, stream);
+  add_care(*stream_command, stream);
+  add_results(*stream_command, stream);
+  stream_command->footer(kStreamNotes);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return ShowText{app.help()};
+  } catch (const CLI::CallForVersion& version) {
+    return ShowText{fmt::format("{}\n", version.what())};
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string_view text = error.what();
+    throw UsageError(fmt::format("{} needs a value.", text.substr(0, text.find(':'))));
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(text_of(error));
+  }
+  if (devices_command->parsed()) {
+    return devices;
+  }
+  if (inspect_command->parsed()) {
+    check_path(inspect.path, kCommands[1]);
+    return inspect;
+  }
+  check_path(stream.path, kCommands[2]);
+  return stream;
+}
+
+}  // namespace headrace::cli

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace headrace::cli {
+
+/// Finds out, before a long run, whether `path` can be written; leaves no file behind.
+///
+/// \param option  The option that named it, for the error.
+/// \throws Error  `io`.
+void check_writable(std::string_view option, const std::filesystem::path& path);
+
+/// Puts `text` in place of what `path` held. \throws Error  `io`.
+void write_file(const std::filesystem::path& path, std::string_view text);
+
+/// Writes `text` to `path` so that at any time, a loss of power included, the file holds either
+/// what it held before or all of `text`. Only regular files are replaced. \throws Error  `io`.
+void replace_file(const std::filesystem::path& path, std::string_view text);
+
+/// All of a file. \throws Error  `io`.
+std::string read_file(const std::filesystem::path& path);
+
+/// Prints the human part of a command's results: to standard output, or to standard error when the
+/// JSON goes to standard output. \throws Error  `io`.
+void print_results(std::string_view text, std::string_view json_option);
+
+/// Writes the JSON where `--json` says; nowhere when `json_option` is empty. \throws Error  `io`.
+void write_json(std::string_view text, const std::string& json_option);
+
+}  // namespace headrace::cli

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file
+/// What the command line asks for, as plain values.
+#pragma once
+
+#include "headrace/loader.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace headrace::cli {
+
+/// `headrace --help`, `headrace --version` and the like: print and be done.
+struct ShowText {
+  std::string text;
+};
+
+/// `headrace devices`.
+struct DevicesOptions {
+  std::string json;  ///< File for the JSON, "-" for standard output, empty for none.
+};
+
+/// `headrace inspect`.
+struct InspectOptions {
+  std::filesystem::path path;
+  std::string split;
+  std::string json;
+};
+
+/// Width and height in pixels.
+struct ImageSize {
+  std::uint64_t width = 0;
+  std::uint64_t height = 0;
+};
+
+/// `headrace stream`.
+struct StreamOptions {
+  std::filesystem::path path;
+  std::string split;
+  std::string device = "auto";
+  AsyncDataLoaderConfig loader;  ///< Without memory manager and trace.
+  std::string shard_origin;      ///< Where the shard comes from, when not from the option itself.
+  std::optional<ImageSize> image_size;
+  bool verify = false;
+  std::filesystem::path state;  ///< Empty for none, as the two below.
+  std::filesystem::path trace;
+  std::string json;
+};
+
+using Command = std::variant<ShowText, DevicesOptions, InspectOptions, StreamOptions>;
+
+}  // namespace headrace::cli

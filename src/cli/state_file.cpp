@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/state_file.h"
+
+#include "headrace/error.h"
+
+#include "cli/files.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+namespace headrace::cli {
+
+StateFile::StateFile(std::filesystem::path path, const StateOwner& owner)
+    : path_(std::move(path)),
+      owner_(owner),
+      writer_(std::chrono::milliseconds(500), [this] { write_offered(); }) {
+  check_writable("--state", path_);
+}
+
+std::optional<LoaderState> StateFile::load() const {
+  std::error_code error;
+  if (!std::filesystem::exists(path_, error)) {
+    return std::nullopt;
+  }
+  const std::string text = read_file(path_);
+  LoaderState state = LoaderState::from_json(text);
+  const StateOwner owner = state_owner(text).value_or(StateOwner{});
+  const Shard& shard = owner.shard;
+  const bool is_own = shard.rank == owner_.shard.rank &&
+                      shard.world_size == owner_.shard.world_size &&
+                      owner.batch_size == owner_.batch_size;
+  if (shard.world_size > 1 && !is_own) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("It is of shard {}/{} with batches of {}, and speaks for no other.",
+                            shard.rank,
+                            shard.world_size,
+                            owner.batch_size));
+  }
+  return state;
+}
+
+void StateFile::offer(const LoaderState& state) {
+  const std::scoped_lock lock(mutex_);
+  if (error_) {
+    std::rethrow_exception(error_);
+  }
+  offered_ = state;
+}
+
+void StateFile::write_offered() {
+  std::optional<LoaderState> state;
+  {
+    const std::scoped_lock lock(mutex_);
+    state.swap(offered_);
+  }
+  try {
+    if (state) {
+      replace_file(path_, to_json(*state, owner_));
+    }
+  } catch (...) {
+    const std::scoped_lock lock(mutex_);
+    error_ = std::current_exception();
+  }
+}
+
+void StateFile::finish() {
+  writer_.stop();
+  write_offered();
+  const std::scoped_lock lock(mutex_);
+  if (error_) {
+    std::rethrow_exception(error_);
+  }
+}
+
+}  // namespace headrace::cli

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "headrace/data_type.h"
+#include "headrace/loader.h"
+
+#include "cli/options.h"
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// Reads the values of options. Each function throws UsageError, naming the option, when the text is
+// not what it says.
+
+namespace headrace::cli {
+
+/// The command line is wrong; the text is one line.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// A whole number from `least` to `most`.
+std::uint64_t parse_count(std::string_view option,
+                          std::string_view text,
+                          std::uint64_t least,
+                          std::uint64_t most = UINT64_MAX);
+
+/// Finite numbers separated by commas, each above `above`.
+std::vector<double> parse_list(std::string_view option, std::string_view text, double above);
+
+/// "R/N" with R below N.
+Shard parse_shard(std::string_view text);
+
+/// The shard that a launcher such as torchrun gives a process in the variables RANK and WORLD_SIZE;
+/// the whole when neither is set. `origin` receives words that say which it was.
+Shard shard_from_environment(std::string& origin);
+
+/// "WxH", both at least 1.
+ImageSize parse_image_size(std::string_view text);
+
+/// Name of a DataType.
+DataType parse_dtype(std::string_view text);
+/// "keep", "hwc" or "chw".
+Layout parse_layout(std::string_view text);
+/// "short", "drop", "pad_repeat" or "pad_zero".
+Tail parse_tail(std::string_view text);
+/// "raise" or "skip".
+OnError parse_on_error(std::string_view text);
+
+}  // namespace headrace::cli

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report.h"
+#include "support/npy_writer.h"
+
+#include <gmock/gmock.h>
+
+#include <array>
+#include <cstdint>
+
+namespace headrace::test {
+namespace {
+
+using testing::HasSubstr;
+
+// Runs the program, which must complain in one line, and gives that line.
+std::string complaint(const Arguments& arguments,
+                      int exit_code,
+                      const std::map<std::string, std::string>& environment = {}) {
+  const Finished run = run_program(arguments, environment);
+  const std::string words = testing::PrintToString(arguments);
+  EXPECT_EQ(run.exit_code, exit_code) << words << run.err;
+  EXPECT_EQ(run.out, "") << words;
+  EXPECT_TRUE(is_one_line(run.err)) << words << run.err;
+  EXPECT_THAT(run.err, testing::StartsWith("headrace: ")) << words;
+  return run.err;
+}
+
+TEST(Usage, HelpShowsEveryCommandAndExamples) {
+  const Finished run = run_program({"--help"});
+  EXPECT_EQ(run.exit_code, 0);
+  for (const char* word : {"devices", "inspect", "stream", "Examples:", "--version"}) {
+    EXPECT_THAT(run.out, HasSubstr(word));
+  }
+  EXPECT_EQ(run.err, "");
+}
+
+TEST(Usage, HelpOfACommandShowsItsOptions) {
+  const Finished run = run_program({"stream", "--help"});
+  EXPECT_EQ(run.exit_code, 0);
+  for (const char* option :
+       {"--device",   "--batch", "--epochs",     "--workers", "--prefetch",     "--shuffle",
+        "--seed",     "--shard", "--dtype",      "--layout",  "--mean",         "--stddev",
+        "--on-error", "--tail",  "--image-size", "--state",   "--max-failures", "--trace",
+        "--verify",   "--split", "--json",       "Examples:", "bound by",       "consumer"}) {
+    EXPECT_THAT(run.out, HasSubstr(option));
+  }
+  EXPECT_EQ(run_program({"devices", "--help"}).exit_code, 0);
+  EXPECT_EQ(run_program({"inspect", "-h"}).exit_code, 0);
+}
+
+TEST(Usage, VersionIsOneLine) {
+  const Finished run = run_program({"--version"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_THAT(run.out, testing::MatchesRegex("headrace [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
+
+TEST(Usage, BadUsageIsRefusedInOneLine) {
+  const std::string data = digits();
+  const std::vector<std::pair<Arguments, std::string>> cases{
+      {{}, "A command is missing"},
+      {{"bench"}, "no command 'bench'"},
+      {{"stream"}, "PATH is missing"},
+      {{"inspect"}, "PATH is missing"},
+      {{"inspect", data, "more"}, "more"},
+      {{"stream", data, "--bogus"}, "--bogus"},
+      {{"stream", data, "--batch"}, "--batch"},
+      {{"stream", data, "--batch", "0"}, "--batch: '0'"},
+      {{"stream", data, "--batch", "-3"}, "--batch: '-3'"},
+      {{"stream", data, "--batch", "12x"}, "--batch: '12x'"},
+      {{"stream", data, "--batch", "99999999999999999999"}, "--batch: '99999999999999999999'"},
+      {{"stream", data, "--epochs", "many"}, "--epochs: 'many'"},
+      {{"stream", data, "--workers", "0"}, "--workers: '0'"},
+      {{"stream", data, "--prefetch", "0"}, "--prefetch: '0'"},
+      {{"stream", data, "--seed", "1.5"}, "--seed: '1.5'"},
+      {{"stream", data, "--shard", "3/2"}, "--shard: '3/2'"},
+      {{"stream", data, "--shard", "2/2"}, "--shard: '2/2'"},
+      {{"stream", data, "--shard", "2"}, "--shard: '2'"},
+      {{"stream", data, "--dtype", "float12"}, "float16"},
+      {{"stream", data, "--layout", "cwh"}, "chw"},
+      {{"stream", data, "--tail", "long"}, "pad_zero"},
+      {{"stream", data, "--on-error", "ignore"}, "skip"},
+      {{"stream", data, "--mean", "0.5,"}, "--mean: '0.5,'"},
+      {{"stream", data, "--mean", "nan"}, "--mean: 'nan'"},
+      {{"stream", data, "--stddev", "0"}, "--stddev: '0'"},
+      {{"stream", data, "--image-size", "224"}, "--image-size: '224'"},
+      {{"stream", data, "--image-size", "0x5"}, "--image-size: '0x5'"},
+  };
+  for (const auto& [arguments, text] : cases) {
+    EXPECT_THAT(complaint(arguments, 2), HasSubstr(text));
+  }
+}
+
+TEST(Usage, ShardAutoNeedsBothVariables) {
+  const Arguments arguments{"stream", digits(), "--shard", "auto"};
+  EXPECT_THAT(complaint(arguments, 2, {{"RANK", "0"}}), HasSubstr("WORLD_SIZE is not"));
+  EXPECT_THAT(complaint(arguments, 2, {{"RANK", "4"}, {"WORLD_SIZE", "4"}}), HasSubstr("RANK"));
+  EXPECT_THAT(complaint(arguments, 2, {{"RANK", "0"}, {"WORLD_SIZE", "0"}}),
+              HasSubstr("WORLD_SIZE"));
+}
+
+TEST(Usage, FailuresAreOneLine) {
+  const TempDir folder;
+  const std::string data = digits();
+  const std::vector<std::pair<Arguments, std::string>> cases{
+      {{"inspect", folder / "none"}, "none"},
+      {{"stream", folder / "none"}, "none"},
+      {{"stream", folder.path()}, "is empty"},
+      {{"stream", data, "--device", "cuda:99"}, "host"},
+      {{"stream", data, "--device", "abacus"}, "host"},
+      {{"stream", data, "--split", "train"}, "train"},
+      {{"stream", data, "--mean", "0.1,0.2,0.3"}, "mean"},
+      {{"stream", data, "--stddev", "1,2"}, "stddev"},
+      {{"stream", data, "--image-size", "224x224"}, "unsupported"},
+      {{"stream", data, "--json", folder / "none/report.json"}, "--json"},
+      {{"stream", data, "--trace", folder.path()}, "--trace"},
+      {{"stream", data, "--state", folder / "none/run.state"}, "--state"},
+      {{"stream", data, "--json", "/dev/full"}, "/dev/full"},
+  };
+  for (const auto& [arguments, text] : cases) {
+    EXPECT_THAT(run_program(arguments).err, HasSubstr(text));
+    if (arguments.back() != "/dev/full") {  // which fails after the report
+      EXPECT_THAT(complaint(arguments, 1), HasSubstr(text));
+    }
+  }
+  EXPECT_EQ(run_program({"stream", data, "--json", "/dev/full"}).exit_code, 1);
+}
+
+TEST(Usage, DataThatCannotServeIsRefused) {
+  const TempDir folder;
+  write_npy(folder / "none.npy", Shape{0, 3}, std::vector<float>{});
+  EXPECT_THAT(complaint({"stream", folder / "none.npy"}, 1), HasSubstr("has no samples"));
+  std::filesystem::create_directory(folder / "pair");
+  write_npy(folder / "pair/inputs.npy", Shape{2, 2}, std::array<float, 4>{});
+  write_npy(folder / "pair/labels.npy", Shape{3}, std::array<std::int64_t, 3>{});
+  const std::string text = complaint({"stream", folder / "pair"}, 1);
+  EXPECT_THAT(text, testing::AllOf(HasSubstr("2"), HasSubstr("3"), HasSubstr("labels")));
+}
+
+}  // namespace
+}  // namespace headrace::test

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "headrace/backend.h"
+#include "headrace/error.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+// A backend that does nothing but what a test says, for moments that no real backend shows.
+
+namespace headrace::test {
+
+/// A stream whose calls run what the test put there; work is done when `passed` says so, or when
+/// the host waits for it.
+class ScriptedStream final : public BackendStream {
+ public:
+  void submit(std::shared_ptr<Submission>) override { ++submissions; }
+  void signal(MarkerSerial serial) override {
+    signals.push_back(serial);
+    if (on_signal) {
+      on_signal(serial);
+    }
+  }
+  MarkerSerial completed() override { return passed; }
+  bool wait(MarkerSerial serial, std::chrono::nanoseconds) override {
+    passed = std::max(passed, serial);
+    return true;
+  }
+  void wait_for(BackendStream& producer, MarkerSerial serial) override {
+    waits.emplace_back(&producer, serial);
+  }
+  [[nodiscard]] NativeHandle native_handle() const override {
+    return {HandleKind::stream, reinterpret_cast<std::uint64_t>(this), 0};
+  }
+
+  [[nodiscard]] bool is_private() const override { return true; }
+
+  int submissions = 0;
+  MarkerSerial passed = 0;
+  std::vector<MarkerSerial> signals;
+  std::vector<std::pair<BackendStream*, MarkerSerial>> waits;
+  std::function<void(MarkerSerial)> on_signal;
+};
+
+/// A device with scripted streams, whose memory is the host's.
+class ScriptedDevice final : public BackendDevice {
+ public:
+  [[nodiscard]] DeviceInfo info() const override {
+    DeviceInfo info;
+    info.spec = "scripted";
+    info.backend = "scripted";
+    return info;
+  }
+  [[nodiscard]] DeviceCaps caps() const override { return {}; }
+  MemoryBlock allocate(DeviceType, std::size_t size) override {
+    if (on_allocate) {
+      on_allocate(size);
+    }
+    ++live;
+    void* memory = ::operator new(size);
+    return {reinterpret_cast<std::uint64_t>(memory),
+            static_cast<std::byte*>(memory),
+            size,
+            HandleKind::pointer};
+  }
+  void release(const MemoryBlock& block) noexcept override {
+    --live;
+    ::operator delete(block.host);
+  }
+  std::shared_ptr<BackendStream> default_stream() override { return make_stream(); }
+  std::shared_ptr<BackendStream> make_stream() override {
+    streams.push_back(std::make_shared<ScriptedStream>());
+    return streams.back();
+  }
+
+  std::function<void(std::size_t)> on_allocate;
+  int live = 0;
+  std::vector<std::shared_ptr<ScriptedStream>> streams;
+};
+
+}  // namespace headrace::test
