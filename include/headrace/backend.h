@@ -4,6 +4,11 @@
 /// and the loader are written once above it. See docs/design/001-timeline.md for the rules.
 #pragma once
 
+#include "headrace/data_type.h"
+#include "headrace/device_type.h"
+#include "headrace/export.h"
+#include "headrace/native_handle.h"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -15,11 +20,6 @@
 #include <string_view>
 #include <variant>
 #include <vector>
-
-#include "headrace/data_type.h"
-#include "headrace/device_type.h"
-#include "headrace/export.h"
-#include "headrace/native_handle.h"
 
 namespace headrace {
 
@@ -86,9 +86,9 @@ struct ExpandSpec {
   std::int64_t height = 1;
   std::int64_t width = 1;
   std::int64_t channels = 1;
-  bool to_planar = false;     ///< Height, width, channel becomes channel, height, width.
-  std::vector<float> scale;   ///< One a channel, or empty for none.
-  std::vector<float> bias;    ///< As many as `scale`.
+  bool to_planar = false;    ///< Height, width, channel becomes channel, height, width.
+  std::vector<float> scale;  ///< One a channel, or empty for none.
+  std::vector<float> bias;   ///< As many as `scale`.
 };
 
 /// Expands `samples` samples as `spec` says.
@@ -139,8 +139,9 @@ using MarkerSerial = std::uint64_t;
 
 /// A stream of one device: work runs in the order submitted.
 ///
-/// Threads: `submit`, `signal` and `wait_for` come from one thread at a time; `completed` and `wait`
-/// from any thread at any time. Errors: any call throws `device_lost` once the device is gone.
+/// Threads: `submit`, `signal` and `wait_for` come from one thread at a time; `completed` and
+/// `wait` from any thread at any time. Errors: any call throws `device_lost` once the device is
+/// gone.
 class HEADRACE_EXPORT BackendStream {
  public:
   BackendStream() = default;
@@ -167,8 +168,8 @@ class HEADRACE_EXPORT BackendStream {
   /// The stream in the API below.
   [[nodiscard]] virtual NativeHandle native_handle() const = 0;
 
-  /// Whether work reaches the stream through `submit` alone until `native_handle` is given out. False
-  /// for streams that other code can name, as CUDA's default stream.
+  /// Whether work reaches the stream through `submit` alone until `native_handle` is given out.
+  /// False for streams that other code can name, as CUDA's default stream.
   [[nodiscard]] virtual bool is_private() const { return false; }
 
   /// Whether the caller is recording a graph from this stream.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-
 #include "headrace/device_type.h"
 #include "headrace/export.h"
 #include "headrace/native_handle.h"
 #include "headrace/stream.h"
+
+#include <cstddef>
 
 namespace headrace {
 
@@ -17,9 +17,9 @@ struct BufferAccess;
 
 /// Device memory taken from a pool; goes back to it when destroyed.
 ///
-/// Move-only. Order: memory may be used at once by work on the stream it was taken for. When it goes
-/// back it counts as used by that stream's work so far, and by every stream given to `record_use`.
-/// Life: may outlive the pool or manager it came from. Threads: one thread at a time.
+/// Move-only. Order: memory may be used at once by work on the stream it was taken for. When it
+/// goes back it counts as used by that stream's work so far, and by every stream given to
+/// `record_use`. Life: may outlive the pool or manager it came from. Threads: one thread at a time.
 class HEADRACE_EXPORT Buffer {
  public:
   /// No buffer.
@@ -43,8 +43,8 @@ class HEADRACE_EXPORT Buffer {
   [[nodiscard]] NativeHandle native_handle() const noexcept;
 
   /// Where the host sees the memory: `cpu` memory always, other kinds where the device's memory is
-  /// unified. `cpu` memory may be written at once; other kinds only after the stream they were taken
-  /// for is synchronised, for earlier work on it may still be using them.
+  /// unified. `cpu` memory may be written at once; other kinds only after the stream they were
+  /// taken for is synchronised, for earlier work on it may still be using them.
   ///
   /// \returns null for an empty buffer.
   /// \throws Error  `unsupported` when the host cannot see this memory.

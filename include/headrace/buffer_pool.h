@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-#include <memory>
-#include <optional>
-
 #include "headrace/buffer.h"
 #include "headrace/device.h"
 #include "headrace/export.h"
 #include "headrace/stats.h"
 
+#include <cstddef>
+#include <memory>
+#include <optional>
+
 namespace headrace {
 
 namespace core {
 class MemoryPool;
-}
+}  // namespace core
 
 /// Buffers of one size, of which at most a fixed number exist.
 ///

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/completion.h"
+#include "headrace/export.h"
+#include "headrace/native_handle.h"
+#include "headrace/stats.h"
+#include "headrace/stream.h"
+#include "headrace/tensor.h"
+
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -8,13 +15,6 @@
 #include <optional>
 #include <span>
 #include <string>
-
-#include "headrace/completion.h"
-#include "headrace/export.h"
-#include "headrace/native_handle.h"
-#include "headrace/stats.h"
-#include "headrace/stream.h"
-#include "headrace/tensor.h"
 
 namespace headrace {
 
@@ -27,7 +27,8 @@ struct CommandSlot;
 ///
 /// Move-only; goes back to its pool when destroyed, and what was recorded is forgotten.
 /// Life: keeps the tensors recorded into it until their work is submitted.
-/// Threads: one thread at a time. Every recording call throws `invalid_argument` when this is empty.
+/// Threads: one thread at a time. Every recording call throws `invalid_argument` when this is
+/// empty.
 class HEADRACE_EXPORT CommandBuffer {
  public:
   CommandBuffer() = default;
@@ -56,8 +57,8 @@ class HEADRACE_EXPORT CommandBuffer {
   void convert(const Tensor& from, const Tensor& to);
 
   /// Records work of the caller's own. `function` is called once when the work is recorded for the
-  /// device, or on `host` in its turn on the stream's thread, with a stream whose `native_handle` is
-  /// what to launch on. An exception it throws is the error of the submission, whose later
+  /// device, or on `host` in its turn on the stream's thread, with a stream whose `native_handle`
+  /// is what to launch on. An exception it throws is the error of the submission, whose later
   /// operations are not run. It must not wait for its own stream.
   ///
   /// Order: after the operations recorded before. Tensors it uses are the caller's to keep, and to
@@ -81,8 +82,8 @@ struct BatchOperation {
 /// Command buffers for one stream, used again and again.
 ///
 /// Threads: safe from any thread. Completion handlers run one after another on a worker of the
-/// pool's, with no lock held; they may call the library, this pool included. What a handler throws is
-/// counted and written to the log.
+/// pool's, with no lock held; they may call the library, this pool included. What a handler throws
+/// is counted and written to the log.
 class HEADRACE_EXPORT CommandBufferPool {
  public:
   /// \param stream       Stream that everything runs on; not `Stream{}`, which names no device.
@@ -111,19 +112,19 @@ class HEADRACE_EXPORT CommandBufferPool {
 
   /// Submits what was recorded and returns at once.
   ///
-  /// The buffer is back in the pool before the handler runs and before a wait on the result returns.
-  /// \param completion  Told exactly once, with null or the error.
-  /// \throws Error  `invalid_argument` when `buffer` is empty or of another pool, or the stream is
-  ///                being captured. A failure of the submission itself is told to the handler and by
-  ///                the result.
+  /// The buffer is back in the pool before the handler runs and before a wait on the result
+  /// returns. \param completion  Told exactly once, with null or the error. \throws Error
+  /// `invalid_argument` when `buffer` is empty or of another pool, or the stream is
+  ///                being captured. A failure of the submission itself is told to the handler and
+  ///                by the result.
   Completion execute_async(CommandBuffer&& buffer,
                            std::function<void(std::exception_ptr)> completion = {});
 
   /// Records all operations, in order, into one command buffer and submits it once.
   ///
-  /// Every operation's handler is told the batch's error, or null. When recording throws, nothing is
-  /// submitted and that is the error.
-  /// Waits: as `get_buffer`. \throws Error  `invalid_argument` for no operation; `capacity`.
+  /// Every operation's handler is told the batch's error, or null. When recording throws, nothing
+  /// is submitted and that is the error. Waits: as `get_buffer`. \throws Error  `invalid_argument`
+  /// for no operation; `capacity`.
   Completion execute_batch(std::span<const BatchOperation> operations);
 
   [[nodiscard]] CommandPoolStats stats() const;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/export.h"
+
 #include <chrono>
 #include <memory>
-
-#include "headrace/export.h"
 
 namespace headrace {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
-#include <string_view>
-#include <vector>
-
 #include "headrace/backend.h"
 #include "headrace/export.h"
 #include "headrace/stream.h"
+
+#include <memory>
+#include <string_view>
+#include <vector>
 
 namespace headrace {
 
@@ -33,8 +33,8 @@ class HEADRACE_EXPORT Device {
   /// A new stream, ordered with no other. \throws Error  `device_lost`, `out_of_memory`.
   [[nodiscard]] Stream make_stream() const;
 
-  /// Takes part in a stream made by other code, which goes on owning it and must keep it alive while
-  /// Headrace uses it; afterwards only the markers already recorded count.
+  /// Takes part in a stream made by other code, which goes on owning it and must keep it alive
+  /// while Headrace uses it; afterwards only the markers already recorded count.
   ///
   /// \throws Error  `unsupported` when the backend has no such streams; `invalid_argument`.
   [[nodiscard]] Stream adopt_stream(NativeHandle handle) const;
@@ -54,7 +54,8 @@ class HEADRACE_EXPORT Device {
 HEADRACE_EXPORT std::vector<DeviceInfo> list_devices();
 
 /// Opens the device named `spec`: "auto" (the first of `list_devices`), "host", "cuda:0",
-/// "vulkan:1"; a backend's name alone means its device 0. Opening a device again gives the same one.
+/// "vulkan:1"; a backend's name alone means its device 0. Opening a device again gives the same
+/// one.
 ///
 /// \throws Error  `invalid_argument` when no device has that name; the text lists those there are.
 HEADRACE_EXPORT Device open_device(std::string_view spec = "auto");

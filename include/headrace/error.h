@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/export.h"
+
 #include <stdexcept>
 #include <string>
 #include <string_view>
-
-#include "headrace/export.h"
 
 namespace headrace {
 

@@ -3,13 +3,13 @@
 /// Lets {fmt} print Headrace's values. Needs libfmt; nothing else in the library's headers does.
 #pragma once
 
-#include <fmt/format.h>
-
 #include "headrace/data_type.h"
 #include "headrace/device_type.h"
 #include "headrace/error.h"
 #include "headrace/shape.h"
 #include "headrace/tensor.h"
+
+#include <fmt/format.h>
 
 template <>
 struct fmt::formatter<headrace::DataType> : fmt::formatter<std::string_view> {

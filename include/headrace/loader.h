@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <iterator>
-#include <memory>
-#include <optional>
-#include <span>
-#include <string_view>
-#include <vector>
-
 #include "headrace/data_type.h"
 #include "headrace/export.h"
 #include "headrace/loader_state.h"
@@ -20,6 +11,15 @@
 #include "headrace/tail.h"
 #include "headrace/tensor.h"
 #include "headrace/trace.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
 
 namespace headrace {
 
@@ -53,21 +53,21 @@ struct OutputSpec {
   Layout layout = Layout::keep;
   /// With `stddev`: out = x * a + b for every element, one mean and deviation for each channel (the
   /// last dimension), or one for all. For uint8 inputs both are in units of 0 to 1, as in
-  /// torchvision: a = 1 / (255 stddev), b = -mean / stddev; else a = 1 / stddev. The product and the
-  /// sum are each rounded to float32, then the result to `dtype`.
+  /// torchvision: a = 1 / (255 stddev), b = -mean / stddev; else a = 1 / stddev. The product and
+  /// the sum are each rounded to float32, then the result to `dtype`.
   std::vector<double> mean;
   std::vector<double> stddev;  ///< Each above 0; 1 when only `mean` is given.
 };
 
 /// How an AsyncDataLoader works. Zero `workers` or `prefetch_depth` mean the default.
 struct AsyncDataLoaderConfig {
-  std::size_t batch_size = 1;      ///< Samples of a batch of this process; at least 1.
-  std::size_t prefetch_depth = 3;  ///< Batches made ready ahead of the consumer.
-  std::size_t workers = 2;         ///< Threads that read; a DataSource is read by one of them.
+  std::size_t batch_size = 1;         ///< Samples of a batch of this process; at least 1.
+  std::size_t prefetch_depth = 3;     ///< Batches made ready ahead of the consumer.
+  std::size_t workers = 2;            ///< Threads that read; a DataSource is read by one of them.
   MemoryManager memory_manager = {};  ///< Where batches live; empty means the global one.
-  std::uint64_t epochs = 1;  ///< Passes over the data; 0 goes on until `stop`.
-  bool shuffle = false;      ///< A new order of all samples every epoch, the same on all ranks.
-  std::uint64_t seed = 0;    ///< Of the order and of every sample's `random_key`.
+  std::uint64_t epochs = 1;           ///< Passes over the data; 0 goes on until `stop`.
+  bool shuffle = false;    ///< A new order of all samples every epoch, the same on all ranks.
+  std::uint64_t seed = 0;  ///< Of the order and of every sample's `random_key`.
   Tail tail = Tail::short_batch;
   Shard shard = {};
   OnError on_error = OnError::raise;
@@ -77,7 +77,7 @@ struct AsyncDataLoaderConfig {
   /// Most bytes of device memory for batches, those still referenced by the consumer included; 0
   /// means half of the device's memory.
   std::size_t byte_budget = 0;
-  bool ordered = true;  ///< False hands batches out as they become ready.
+  bool ordered = true;                ///< False hands batches out as they become ready.
   std::shared_ptr<Trace> trace = {};  ///< Where stages are recorded; empty for nowhere.
 };
 
@@ -98,9 +98,9 @@ class HEADRACE_EXPORT GPUBatch {
   Tensor input_tensor;  ///< [rows, input shape], converted as `output` says.
   Tensor label_tensor;  ///< [rows, label shape]; no elements where there are no labels.
   std::span<const Tensor> weight_tensors;  ///< The config's; valid while this batch is.
-  std::uint64_t batch_id = 0;    ///< Rises by one from batch to batch, over all epochs.
-  std::uint64_t generation = 0;  ///< The loader's when the batch was made.
-  std::uint64_t epoch = 0;       ///< Pass over the data, from 0.
+  std::uint64_t batch_id = 0;              ///< Rises by one from batch to batch, over all epochs.
+  std::uint64_t generation = 0;            ///< The loader's when the batch was made.
+  std::uint64_t epoch = 0;                 ///< Pass over the data, from 0.
   std::int64_t valid_count = 0;  ///< Rows that are samples in their own right; padding comes after.
 
   /// The tensor of a further field. \throws Error  `invalid_argument` when there is none so named.
@@ -118,7 +118,8 @@ class HEADRACE_EXPORT GPUBatch {
 
   /// Gives the batch back after the work submitted so far to `stream` too.
   ///
-  /// \throws Error  `invalid_argument` when `stream` is of another device or is being captured; then
+  /// \throws Error  `invalid_argument` when `stream` is of another device or is being captured;
+  /// then
   ///                nothing is changed.
   void release(const Stream& stream);
 
@@ -164,11 +165,12 @@ class HEADRACE_EXPORT AsyncDataLoader {
   ///
   /// Waits: until the batch is ready.
   /// \returns nullopt once the last epoch is drained.
-  /// \throws Error  `stopped` when `stop` ended it, or it never started; what the source threw for a
+  /// \throws Error  `stopped` when `stop` ended it, or it never started; what the source threw for
+  /// a
   ///                sample of this batch, with the sample and the source named; `capacity` when the
-  ///                memory budget is used up by batches that are held, and then the call may be made
-  ///                again after releasing; `invalid_argument` when `stream` is of another device or is
-  ///                being captured.
+  ///                memory budget is used up by batches that are held, and then the call may be
+  ///                made again after releasing; `invalid_argument` when `stream` is of another
+  ///                device or is being captured.
   std::optional<GPUBatch> get_batch(const Stream& stream = {});
 
   /// Takes the next batch if it is ready. \returns nullopt when it is not, or none is left.
@@ -178,8 +180,9 @@ class HEADRACE_EXPORT AsyncDataLoader {
   /// Whether the last batch of the last epoch was handed out.
   [[nodiscard]] bool is_finished() const;
 
-  /// Ends loading: callers waiting in `get_batch` get `stopped`, batches not handed out are dropped,
-  /// batches handed out stay valid. Waits: for the source's calls in flight. Again: nothing.
+  /// Ends loading: callers waiting in `get_batch` get `stopped`, batches not handed out are
+  /// dropped, batches handed out stay valid. Waits: for the source's calls in flight. Again:
+  /// nothing.
   void stop() noexcept;
 
   [[nodiscard]] AsyncDataLoaderStats stats() const;
@@ -189,7 +192,8 @@ class HEADRACE_EXPORT AsyncDataLoader {
 
   /// Makes the next `start` begin at `state`, with any number of workers and ranks.
   ///
-  /// \throws Error  `invalid_argument` while running, or when `state` is of other data, another seed
+  /// \throws Error  `invalid_argument` while running, or when `state` is of other data, another
+  /// seed
   ///                or another order.
   void restore(const LoaderState& state);
 

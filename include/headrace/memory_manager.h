@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-#include <functional>
-#include <map>
-#include <memory>
-#include <string>
-
 #include "headrace/buffer.h"
 #include "headrace/device.h"
 #include "headrace/device_type.h"
 #include "headrace/export.h"
 #include "headrace/stats.h"
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
 
 namespace headrace {
 
@@ -30,11 +30,11 @@ enum class SizeClassPolicy {
 
 /// Limits and habits of a MemoryManager.
 struct MemoryManagerConfig {
-  std::string name = "default";      ///< Shown in errors.
-  std::size_t byte_limit = 0;        ///< Most bytes held from the device; 0 for no limit.
-  std::size_t soft_byte_limit = 0;   ///< Above it, reuse that makes a stream wait is preferred to
-                                     ///< growing; 0 for none.
-  std::size_t count_limit = 0;       ///< Most buffers held from the device; 0 for no limit.
+  std::string name = "default";     ///< Shown in errors.
+  std::size_t byte_limit = 0;       ///< Most bytes held from the device; 0 for no limit.
+  std::size_t soft_byte_limit = 0;  ///< Above it, reuse that makes a stream wait is preferred to
+                                    ///< growing; 0 for none.
+  std::size_t count_limit = 0;      ///< Most buffers held from the device; 0 for no limit.
   SizeClassPolicy size_classes = SizeClassPolicy::eighths;
   /// Called, with no lock held, when memory is short: the bytes wanted. Gives something back and
   /// returns true to have the request tried again; called at most 8 times a request.
@@ -55,9 +55,9 @@ class HEADRACE_EXPORT MemoryManager {
   /// Takes a buffer of at least `size` bytes, ready to be used on `stream`.
   ///
   /// Order: work submitted to `stream` afterwards may use the buffer at once. When its memory was
-  /// last used on another stream, that use is over, or `stream` is made to wait for it. `cpu` memory
-  /// is given only when its last use is over.
-  /// Waits: for `cpu` memory under a limit, and before giving up; counted in MemoryStats.
+  /// last used on another stream, that use is over, or `stream` is made to wait for it. `cpu`
+  /// memory is given only when its last use is over. Waits: for `cpu` memory under a limit, and
+  /// before giving up; counted in MemoryStats.
   ///
   /// \param size    Bytes; 0 gives an empty buffer and touches nothing.
   /// \param device_type  Kind of memory.
@@ -91,7 +91,8 @@ class HEADRACE_EXPORT MemoryManager {
 
   [[nodiscard]] MemoryStats stats() const;
 
-  /// Gives every cached buffer whose last use is over back to the device. \returns Bytes given back.
+  /// Gives every cached buffer whose last use is over back to the device. \returns Bytes given
+  /// back.
   std::size_t trim();
 
   /// The device of the memory.

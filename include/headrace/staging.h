@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <ranges>
-#include <span>
-
 #include "headrace/completion.h"
 #include "headrace/data_type.h"
 #include "headrace/export.h"
 #include "headrace/memory_manager.h"
 #include "headrace/stats.h"
 #include "headrace/tensor.h"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <ranges>
+#include <span>
 
 namespace headrace {
 
@@ -99,8 +99,8 @@ class HEADRACE_EXPORT StagingBufferPool {
     transfer_to_gpu(source, target).wait();
   }
 
-  /// Copies the first `target.size_bytes()` bytes of a filled staging buffer to `target`; nothing is
-  /// copied on the host. The buffer goes back to the pool when the copy is done.
+  /// Copies the first `target.size_bytes()` bytes of a filled staging buffer to `target`; nothing
+  /// is copied on the host. The buffer goes back to the pool when the copy is done.
   ///
   /// \throws Error  `invalid_argument` when `filled` is empty or of another pool, or smaller than
   ///                `target`; then `filled` is unchanged.
@@ -111,7 +111,8 @@ class HEADRACE_EXPORT StagingBufferPool {
 
   [[nodiscard]] StagingPoolStats stats() const;
 
-  /// Waits for the transfers, then gives the idle staging buffers' memory back. The pool stays usable.
+  /// Waits for the transfers, then gives the idle staging buffers' memory back. The pool stays
+  /// usable.
   void cleanup() noexcept;
 
  private:

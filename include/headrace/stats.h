@@ -20,20 +20,20 @@ struct BufferPoolStats {
 /// Exact at a moment when no other thread is inside the manager; else each number is of its own
 /// moment.
 struct MemoryStats {
-  std::uint64_t current_bytes = 0;    ///< In buffers that are taken.
-  std::uint64_t peak_bytes = 0;       ///< The most `current_bytes` ever was.
-  std::uint64_t requested_bytes = 0;  ///< What the takers of `current_bytes` asked for.
-  std::uint64_t cached_bytes = 0;     ///< In buffers that wait to be taken again.
-  std::uint64_t reserved_bytes = 0;   ///< Held from the device: current and cached.
+  std::uint64_t current_bytes = 0;        ///< In buffers that are taken.
+  std::uint64_t peak_bytes = 0;           ///< The most `current_bytes` ever was.
+  std::uint64_t requested_bytes = 0;      ///< What the takers of `current_bytes` asked for.
+  std::uint64_t cached_bytes = 0;         ///< In buffers that wait to be taken again.
+  std::uint64_t reserved_bytes = 0;       ///< Held from the device: current and cached.
   std::uint64_t peak_reserved_bytes = 0;  ///< The most `reserved_bytes` ever was.
   std::uint64_t current_buffers = 0;      ///< Buffers that are taken.
   std::uint64_t cached_buffers = 0;       ///< Buffers that wait.
-  std::uint64_t hits = 0;           ///< Takes served from the cache.
-  std::uint64_t misses = 0;         ///< Takes that asked the device.
-  std::uint64_t stream_waits = 0;   ///< Times a stream was made to wait so as to reuse a buffer.
-  std::uint64_t host_waits = 0;     ///< Times the host waited so as to reuse a buffer.
-  std::uint64_t failures = 0;       ///< Takes that ended in an error.
-  std::uint64_t release_errors = 0; ///< Failures while giving back, which cannot be thrown.
+  std::uint64_t hits = 0;                 ///< Takes served from the cache.
+  std::uint64_t misses = 0;               ///< Takes that asked the device.
+  std::uint64_t stream_waits = 0;    ///< Times a stream was made to wait so as to reuse a buffer.
+  std::uint64_t host_waits = 0;      ///< Times the host waited so as to reuse a buffer.
+  std::uint64_t failures = 0;        ///< Takes that ended in an error.
+  std::uint64_t release_errors = 0;  ///< Failures while giving back, which cannot be thrown.
 };
 
 /// Counts of a CommandBufferPool.
@@ -55,7 +55,7 @@ struct StagingPoolStats {
   std::size_t max_buffers = 0;        ///< Most that may exist.
   std::uint64_t transfers = 0;        ///< Transfers begun.
   std::uint64_t transferred_bytes = 0;
-  std::uint64_t waits = 0;            ///< Times a caller waited because all were in flight.
+  std::uint64_t waits = 0;  ///< Times a caller waited because all were in flight.
 };
 
 /// A sample that could not be read.
@@ -83,18 +83,18 @@ struct AsyncDataLoaderStats {
   std::uint64_t generation = 0;        ///< Raised by every `start`; 1 for the first.
   std::uint64_t batches_delivered = 0;
   std::uint64_t samples_delivered = 0;
-  std::uint64_t bytes_to_device = 0;   ///< Bytes of samples put into device memory.
-  std::uint64_t failures = 0;          ///< Samples that could not be read.
+  std::uint64_t bytes_to_device = 0;          ///< Bytes of samples put into device memory.
+  std::uint64_t failures = 0;                 ///< Samples that could not be read.
   std::vector<SampleFailure> first_failures;  ///< At most the first 16.
-  std::uint64_t slots_replaced = 0;    ///< Times a slot's memory was left to a holder of its tensors.
-  std::uint64_t device_bytes = 0;      ///< Of the slots, those left to holders included.
+  std::uint64_t slots_replaced = 0;  ///< Times a slot's memory was left to a holder of its tensors.
+  std::uint64_t device_bytes = 0;    ///< Of the slots, those left to holders included.
   std::uint64_t peak_device_bytes = 0;
-  std::uint64_t pinned_bytes = 0;      ///< Of the host slabs; 0 where workers write device memory.
-  StageStats read;           ///< A worker reading one chunk of samples.
-  StageStats wait_for_slot;  ///< A worker without a slot to fill.
-  StageStats copy;           ///< Issuing one batch's copy and expansion.
-  StageStats wait_for_batch; ///< A consumer in `get_batch`.
-  StageStats handoff;        ///< `get_batch` when a batch was ready.
+  std::uint64_t pinned_bytes = 0;  ///< Of the host slabs; 0 where workers write device memory.
+  StageStats read;                 ///< A worker reading one chunk of samples.
+  StageStats wait_for_slot;        ///< A worker without a slot to fill.
+  StageStats copy;                 ///< Issuing one batch's copy and expansion.
+  StageStats wait_for_batch;       ///< A consumer in `get_batch`.
+  StageStats handoff;              ///< `get_batch` when a batch was ready.
 };
 
 }  // namespace headrace

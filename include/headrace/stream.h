@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-#include <memory>
-
 #include "headrace/completion.h"
 #include "headrace/export.h"
 #include "headrace/native_handle.h"
+
+#include <cstdint>
+#include <memory>
 
 namespace headrace {
 

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/data_type.h"
+#include "headrace/device_type.h"
+#include "headrace/export.h"
+#include "headrace/memory_manager.h"
+#include "headrace/native_handle.h"
+#include "headrace/shape.h"
+#include "headrace/stream.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -10,14 +18,6 @@
 #include <string>
 #include <type_traits>
 #include <vector>
-
-#include "headrace/data_type.h"
-#include "headrace/device_type.h"
-#include "headrace/export.h"
-#include "headrace/memory_manager.h"
-#include "headrace/native_handle.h"
-#include "headrace/shape.h"
-#include "headrace/stream.h"
 
 namespace headrace {
 
@@ -48,7 +48,8 @@ class HEADRACE_EXPORT Tensor {
   /// A tensor whose memory comes from `manager`; its elements are not set.
   ///
   /// \param stream  Stream that uses it first.
-  /// \throws Error  `invalid_argument` when the size overflows; else as `MemoryManager::get_buffer`.
+  /// \throws Error  `invalid_argument` when the size overflows; else as
+  /// `MemoryManager::get_buffer`.
   Tensor(MemoryManager manager,
          Shape shape,
          DataType dtype,
@@ -91,8 +92,9 @@ class HEADRACE_EXPORT Tensor {
   void copy_from(const R& elements) {
     using T = std::ranges::range_value_t<R>;
     static_assert(Element<T>, "Headrace has no DataType for this element type");
-    copy_from_host(std::as_bytes(std::span(std::ranges::data(elements), std::ranges::size(elements))),
-                   data_type_of<T>);
+    copy_from_host(
+        std::as_bytes(std::span(std::ranges::data(elements), std::ranges::size(elements))),
+        data_type_of<T>);
   }
 
   /// Copies `source`'s elements into this tensor, on `stream`.

@@ -1,44 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/device.h"
+#include "headrace/error.h"
+#include "headrace/export.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 
-#include "headrace/device.h"
-#include "headrace/error.h"
-#include "headrace/export.h"
-
 namespace headrace {
 
 namespace core {
 class MockState;
-}
+}  // namespace core
 
 /// Calls that a MockDevice counts and can be told to fail.
 enum class MockCall {
   allocate,
   release,
   make_stream,
-  submit,    ///< One submission, however many commands.
-  copy,      ///< One copy command, when it is submitted.
+  submit,  ///< One submission, however many commands.
+  copy,    ///< One copy command, when it is submitted.
   fill,
   convert,
   expand,
   launch,
   signal,
-  wait_for,  ///< One stream made to wait for another.
-  host_wait, ///< The host waiting for a marker.
+  wait_for,   ///< One stream made to wait for another.
+  host_wait,  ///< The host waiting for a marker.
 };
 
 /// How a MockDevice behaves.
 struct MockDeviceConfig {
-  /// False: work runs only when `step` or `complete_all` is called. True: whenever the host polls or
-  /// waits, work of a stream chosen at random runs.
+  /// False: work runs only when `step` or `complete_all` is called. True: whenever the host polls
+  /// or waits, work of a stream chosen at random runs.
   bool random_order = false;
-  std::uint64_t seed = 0;               ///< Of the random order.
-  bool unified_memory = false;          ///< Whether the host sees `gpu` memory.
+  std::uint64_t seed = 0;                          ///< Of the random order.
+  bool unified_memory = false;                     ///< Whether the host sees `gpu` memory.
   std::size_t total_bytes = std::size_t{1} << 30;  ///< Allocations beyond fail with out_of_memory.
 };
 

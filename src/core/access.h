@@ -4,9 +4,6 @@
 /// other friend.
 #pragma once
 
-#include <memory>
-#include <utility>
-
 #include "headrace/buffer.h"
 #include "headrace/completion.h"
 #include "headrace/device.h"
@@ -16,6 +13,9 @@
 
 #include "core/completion_state.h"
 #include "core/device_state.h"
+
+#include <memory>
+#include <utility>
 
 namespace headrace::core {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headrace/backend.h"
 
-#include <utility>
-
 #include "headrace/error.h"
+
+#include <utility>
 
 namespace headrace {
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/block.h"
 
+#include "core/log.h"
+
 #include <exception>
 #include <utility>
-
-#include "core/log.h"
 
 namespace headrace::core {
 
 namespace {
-/// The point after the work just submitted. When its marker cannot be recorded it is recorded later:
-/// the work must not be forgotten.
+/// The point after the work just submitted. When its marker cannot be recorded it is recorded
+/// later: the work must not be forgotten.
 Ticket point_after(StreamState& stream) noexcept {
   try {
     return stream.stamp();
@@ -33,7 +33,9 @@ UseList Block::copy_all() {
   return all;
 }
 
-void Block::before_read(StreamState& stream) { copy_writers().make_wait(stream); }
+void Block::before_read(StreamState& stream) {
+  copy_writers().make_wait(stream);
+}
 
 void Block::before_write(StreamState& stream) {
   UseList all;
@@ -89,8 +91,12 @@ void Block::wait_to_read() {
   require_written();
 }
 
-bool Block::wait_to_write(std::chrono::nanoseconds timeout) { return copy_all().wait(timeout); }
+bool Block::wait_to_write(std::chrono::nanoseconds timeout) {
+  return copy_all().wait(timeout);
+}
 
-void Block::wait_to_write() { copy_all().wait(); }
+void Block::wait_to_write() {
+  copy_all().wait();
+}
 
 }  // namespace headrace::core

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-#include <memory>
-#include <mutex>
-
 #include "headrace/backend.h"
 #include "headrace/device_type.h"
 
 #include "core/timeline.h"
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
 
 namespace headrace::core {
 

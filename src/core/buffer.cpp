@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headrace/buffer.h"
 
-#include <string>
-#include <utility>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
 #include "core/memory_pool.h"
+
+#include <string>
+#include <utility>
 
 namespace headrace {
 
@@ -23,7 +23,9 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
-Buffer::~Buffer() { reset(); }
+Buffer::~Buffer() {
+  reset();
+}
 
 void Buffer::reset() noexcept {
   if (block_ != nullptr) {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headrace/buffer_pool.h"
 
-#include <utility>
-
 #include "headrace/error.h"
 #include "headrace/memory_manager.h"
 
 #include "core/access.h"
 #include "core/memory_pool.h"
+
+#include <utility>
 
 namespace headrace {
 
@@ -43,8 +43,12 @@ std::optional<Buffer> BufferPool::try_get() {
   return core::BufferAccess::make(block, buffer_size_);
 }
 
-void BufferPool::return_buffer(Buffer&& buffer) noexcept { Buffer(std::move(buffer)).reset(); }
+void BufferPool::return_buffer(Buffer&& buffer) noexcept {
+  Buffer(std::move(buffer)).reset();
+}
 
-BufferPoolStats BufferPool::stats() const { return pool_->buffer_stats(); }
+BufferPoolStats BufferPool::stats() const {
+  return pool_->buffer_stats();
+}
 
 }  // namespace headrace

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headrace/command_buffer.h"
 
-#include <cstring>
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
 #include "core/command_pool.h"
 #include "core/storage.h"
 #include "kernels/convert.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <utility>
 
 namespace headrace {
 
@@ -62,9 +62,13 @@ CommandBuffer::~CommandBuffer() {
   }
 }
 
-int CommandBuffer::id() const noexcept { return slot_ ? slot_->id : 0; }
+int CommandBuffer::id() const noexcept {
+  return slot_ ? slot_->id : 0;
+}
 
-bool CommandBuffer::is_in_use() const noexcept { return slot_ != nullptr; }
+bool CommandBuffer::is_in_use() const noexcept {
+  return slot_ != nullptr;
+}
 
 NativeHandle CommandBuffer::native_handle() const {
   return CommandPoolState::slot_of(*this, "CommandBuffer::native_handle")
@@ -82,9 +86,7 @@ void CommandBuffer::copy(const Tensor& from, const Tensor& to) {
   }
   slot.accesses.push_back({from, false});
   slot.accesses.push_back({to, true});
-  record(slot,
-         CopyCommand{core::memory_of(from), core::memory_of(to), from.size_bytes()},
-         "copy");
+  record(slot, CopyCommand{core::memory_of(from), core::memory_of(to), from.size_bytes()}, "copy");
 }
 
 void CommandBuffer::fill(const Tensor& tensor, double value) {
@@ -157,9 +159,13 @@ CommandBufferPool::~CommandBufferPool() {
   }
 }
 
-CommandBuffer CommandBufferPool::get_buffer() { return state_->get(); }
+CommandBuffer CommandBufferPool::get_buffer() {
+  return state_->get();
+}
 
-std::optional<CommandBuffer> CommandBufferPool::try_get_buffer() { return state_->try_get(); }
+std::optional<CommandBuffer> CommandBufferPool::try_get_buffer() {
+  return state_->try_get();
+}
 
 void CommandBufferPool::return_buffer(CommandBuffer&& buffer) noexcept {
   const CommandBuffer returned(std::move(buffer));
@@ -178,8 +184,12 @@ Completion CommandBufferPool::execute_batch(std::span<const BatchOperation> oper
   return state_->execute_batch(operations);
 }
 
-CommandPoolStats CommandBufferPool::stats() const { return state_->stats(); }
+CommandPoolStats CommandBufferPool::stats() const {
+  return state_->stats();
+}
 
-void CommandBufferPool::cleanup() noexcept { state_->cleanup(false); }
+void CommandBufferPool::cleanup() noexcept {
+  state_->cleanup(false);
+}
 
 }  // namespace headrace

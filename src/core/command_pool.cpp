@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/command_pool.h"
 
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
 #include "core/log.h"
 #include "core/storage.h"
+
+#include <fmt/format.h>
+
+#include <utility>
 
 namespace headrace::core {
 
@@ -104,9 +104,10 @@ CommandBuffer CommandPoolState::get() {
     {
       const std::scoped_lock lock(mutex_);
       if (in_flight_.empty() && idle_.empty()) {
-        throw Error(ErrorCode::capacity,
-                    fmt::format("All {} command buffers of the pool are held and none is in flight.",
-                                max_buffers_));
+        throw Error(
+            ErrorCode::capacity,
+            fmt::format("All {} command buffers of the pool are held and none is in flight.",
+                        max_buffers_));
       }
       if (!in_flight_.empty()) {
         oldest = in_flight_.front().completion->ticket();
@@ -183,8 +184,8 @@ Completion CommandPoolState::execute_batch(std::span<const BatchOperation> opera
     return execute(std::move(buffer), std::move(handlers));
   }
   if (!error) {
-    error = std::make_exception_ptr(Error(ErrorCode::invalid_argument,
-                                          "An operation of the batch took the command buffer."));
+    error = std::make_exception_ptr(
+        Error(ErrorCode::invalid_argument, "An operation of the batch took the command buffer."));
   }
   const std::scoped_lock lock(submit_mutex_);
   return track({is_ours ? std::move(buffer.slot_) : nullptr,

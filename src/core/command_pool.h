@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/command_buffer.h"
+
+#include "core/completion_state.h"
+
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -12,10 +16,6 @@
 #include <span>
 #include <thread>
 #include <vector>
-
-#include "headrace/command_buffer.h"
-
-#include "core/completion_state.h"
 
 namespace headrace::core {
 
@@ -42,11 +42,11 @@ using Handler = std::function<void(std::exception_ptr)>;
 
 /// What the handles of a CommandBufferPool stand for. Design: docs/design/005-command-buffers.md.
 ///
-/// Life of a buffer: idle, held, in flight, idle. Submissions leave `in_flight_` in order, when their
-/// marker is passed and somebody looks: a wait on the Completion, a taker of buffers, or the worker.
-/// Whoever it is puts the buffer back first and then queues the handlers for the worker, so no
-/// handler has to run for anybody else to go on.
-/// Lock order: `submit_mutex_`, `mutex_`, a StreamState's. Nothing is waited for and no handler runs under it.
+/// Life of a buffer: idle, held, in flight, idle. Submissions leave `in_flight_` in order, when
+/// their marker is passed and somebody looks: a wait on the Completion, a taker of buffers, or the
+/// worker. Whoever it is puts the buffer back first and then queues the handlers for the worker, so
+/// no handler has to run for anybody else to go on. Lock order: `submit_mutex_`, `mutex_`, a
+/// StreamState's. Nothing is waited for and no handler runs under it.
 class CommandPoolState : public std::enable_shared_from_this<CommandPoolState> {
  public:
   CommandPoolState(const Stream& stream, std::size_t max_buffers);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headrace/completion.h"
 
-#include <utility>
-
 #include "core/access.h"
+
+#include <utility>
 
 namespace headrace {
 
@@ -61,6 +61,8 @@ bool Completion::try_wait() const {
   return is_done() && wait_for(std::chrono::nanoseconds::zero());
 }
 
-bool Completion::is_done() const noexcept { return state_ == nullptr || state_->is_done(); }
+bool Completion::is_done() const noexcept {
+  return state_ == nullptr || state_->is_done();
+}
 
 }  // namespace headrace

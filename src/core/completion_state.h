@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
-#include <exception>
-#include <memory>
-
 #include "headrace/backend.h"
 
 #include "core/timeline.h"
 
+#include <chrono>
+#include <exception>
+#include <memory>
+
 namespace headrace::core {
 
-/// What the copies of one Completion share: a point of a stream, and the error of the work before it.
+/// What the copies of one Completion share: a point of a stream, and the error of the work before
+/// it.
 class CompletionState {
  public:
   /// Done when `ticket` is passed; `outcome` then says whether it failed (null: it cannot).

@@ -16,12 +16,20 @@ core::DeviceState& opened(const std::shared_ptr<core::DeviceState>& state) {
 }
 }  // namespace
 
-const DeviceInfo& Device::info() const { return opened(state_).info(); }
-Stream Device::default_stream() const { return opened(state_).default_stream(); }
-Stream Device::make_stream() const { return opened(state_).make_stream(); }
+const DeviceInfo& Device::info() const {
+  return opened(state_).info();
+}
+Stream Device::default_stream() const {
+  return opened(state_).default_stream();
+}
+Stream Device::make_stream() const {
+  return opened(state_).make_stream();
+}
 Stream Device::adopt_stream(NativeHandle handle) const {
   return opened(state_).adopt_stream(handle);
 }
-void Device::synchronize() const { opened(state_).synchronize(); }
+void Device::synchronize() const {
+  opened(state_).synchronize();
+}
 
 }  // namespace headrace

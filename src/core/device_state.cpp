@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/device_state.h"
 
-#include <algorithm>
-#include <thread>
-#include <utility>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
 #include "core/log.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
 
 namespace headrace::core {
 
@@ -88,8 +88,8 @@ std::shared_ptr<StreamState> DeviceState::resolve(const Stream& stream) {
   const std::shared_ptr<StreamState>& state = StreamAccess::state(meant);
   if (&state->device() != backend_.get()) {
     throw Error(ErrorCode::invalid_argument,
-                "Stream " + std::to_string(state->id()) + " is of " +
-                    state->device().info().spec + "; a stream of " + info_.spec + " is needed.");
+                "Stream " + std::to_string(state->id()) + " is of " + state->device().info().spec +
+                    "; a stream of " + info_.spec + " is needed.");
   }
   return state;
 }

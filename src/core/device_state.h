@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
-#include <mutex>
-#include <vector>
-
 #include "headrace/device.h"
 #include "headrace/stream.h"
 
 #include "core/timeline.h"
+
+#include <memory>
+#include <mutex>
+#include <vector>
 
 namespace headrace::core {
 
@@ -31,8 +31,8 @@ class StreamLease {
 
 /// An open device: its streams, and the memory that waits for its last use before it can go back.
 ///
-/// Threads: safe from any thread. Lock order: `mutex_` before a StreamState's; nothing is waited for
-/// and no backend memory is released under it.
+/// Threads: safe from any thread. Lock order: `mutex_` before a StreamState's; nothing is waited
+/// for and no backend memory is released under it.
 class DeviceState : public std::enable_shared_from_this<DeviceState> {
  public:
   explicit DeviceState(std::shared_ptr<BackendDevice> backend);
@@ -76,11 +76,11 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   const DeviceInfo info_;
   const DeviceCaps caps_;
   std::once_flag default_made_;
-  std::shared_ptr<StreamLease> default_stream_;              // set once, by default_made_
+  std::shared_ptr<StreamLease> default_stream_;  // set once, by default_made_
   std::mutex mutex_;
-  std::vector<std::weak_ptr<StreamState>> streams_;          // guarded by mutex_
-  std::vector<std::shared_ptr<StreamState>> retired_;        // guarded by mutex_
-  std::vector<Grave> graves_;                                // guarded by mutex_
+  std::vector<std::weak_ptr<StreamState>> streams_;    // guarded by mutex_
+  std::vector<std::shared_ptr<StreamState>> retired_;  // guarded by mutex_
+  std::vector<Grave> graves_;                          // guarded by mutex_
 };
 
 }  // namespace headrace::core

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <mutex>
-
 #include "headrace/error.h"
 #include "headrace/memory_manager.h"
+
+#include <mutex>
 
 namespace headrace {
 
@@ -34,6 +34,8 @@ MemoryManager global_memory_manager() {
   return global().manager;
 }
 
-Device get_device() { return global_memory_manager().device(); }
+Device get_device() {
+  return global_memory_manager().device();
+}
 
 }  // namespace headrace

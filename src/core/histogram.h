@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/stats.h"
+
 #include <array>
 #include <chrono>
 #include <cstdint>
-
-#include "headrace/stats.h"
 
 namespace headrace::core {
 

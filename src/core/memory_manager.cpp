@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headrace/memory_manager.h"
 
-#include <utility>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
 #include "core/memory_pool.h"
 #include "core/pointer_table.h"
+
+#include <utility>
 
 namespace headrace {
 
@@ -30,11 +30,13 @@ MemoryManager::MemoryManager(Device device, MemoryManagerConfig config) {
 
 Buffer MemoryManager::get_buffer(std::size_t size, DeviceType device_type, const Stream& stream) {
   core::MemoryPool& pool = made(pool_);
-  return core::BufferAccess::make(
-      pool.take(size, device_type, pool.device_state().resolve(stream)), size);
+  return core::BufferAccess::make(pool.take(size, device_type, pool.device_state().resolve(stream)),
+                                  size);
 }
 
-void MemoryManager::return_buffer(Buffer&& buffer) noexcept { Buffer(std::move(buffer)).reset(); }
+void MemoryManager::return_buffer(Buffer&& buffer) noexcept {
+  Buffer(std::move(buffer)).reset();
+}
 
 void* MemoryManager::allocate_buffer(std::size_t size, const Stream& stream) {
   if (size == 0) {
@@ -60,10 +62,16 @@ std::map<PoolKey, BufferPoolStats> MemoryManager::pool_stats() const {
   return made(pool_).pool_stats();
 }
 
-MemoryStats MemoryManager::stats() const { return made(pool_).stats(); }
+MemoryStats MemoryManager::stats() const {
+  return made(pool_).stats();
+}
 
-std::size_t MemoryManager::trim() { return made(pool_).trim(); }
+std::size_t MemoryManager::trim() {
+  return made(pool_).trim();
+}
 
-const Device& MemoryManager::device() const { return made(pool_).device(); }
+const Device& MemoryManager::device() const {
+  return made(pool_).device();
+}
 
 }  // namespace headrace

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/memory_pool.h"
 
-#include <algorithm>
-#include <utility>
-#include <vector>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
 #include "core/log.h"
 #include "core/size_class.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 namespace headrace::core {
 
 namespace {
 constexpr int kMaxPressureCalls = 8;
-}
+}  // namespace
 
 MemoryPool::MemoryPool(Device device, MemoryManagerConfig config)
     : device_(std::move(device)),
@@ -41,8 +41,7 @@ Block* MemoryPool::take(std::size_t size,
     empty->owner_ = shared_from_this();
     return empty.release();
   }
-  Request request{
-      size, {capacity_for(size, config_.size_classes), device_type}, std::move(stream)};
+  Request request{size, {capacity_for(size, config_.size_classes), device_type}, std::move(stream)};
   for (int round = 0;; ++round) {
     if (Block* block = attempt(request)) {
       return block;
@@ -248,6 +247,8 @@ void MemoryPool::finish_all_cached() {
 }
 
 std::size_t MemoryPool::release_cached() {
+  // One at a time: whoever comes second must not find the memory neither cached nor given back.
+  const std::scoped_lock releasing(release_mutex_);
   std::vector<std::unique_ptr<Block>> released;
   {
     const std::scoped_lock lock(mutex_);
@@ -283,7 +284,8 @@ void MemoryPool::fail(const Request& request) {
   const std::scoped_lock lock(mutex_);
   ++stats_.failures;
   const std::string limit =
-      request.shortage == Shortage::count ? fmt::format("the limit of {} buffers", config_.count_limit)
+      request.shortage == Shortage::count
+          ? fmt::format("the limit of {} buffers", config_.count_limit)
       : request.shortage == Shortage::bytes
           ? fmt::format("the limit of {} bytes", config_.byte_limit)
           : fmt::format("the memory of the device ({} bytes)", device_state_->info().total_bytes);

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
-#include <cstddef>
-#include <map>
-#include <memory>
-#include <mutex>
-
 #include "headrace/device.h"
 #include "headrace/device_type.h"
 #include "headrace/memory_manager.h"
@@ -15,15 +9,21 @@
 #include "core/block.h"
 #include "core/device_state.h"
 
+#include <array>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+
 namespace headrace::core {
 
 /// Blocks of every capacity and kind on one device: what a MemoryManager and a BufferPool are made
 /// of. Design: docs/design/004-pools.md.
 ///
-/// Invariant: reserved bytes = bytes in taken blocks + bytes in cached blocks + bytes being asked of
-/// the device, and never above the limit. Life: every taken block keeps its pool alive.
-/// Threads: safe from any thread. `mutex_` is held neither while the device is asked for memory or
-/// given it back, nor while anything is waited for, nor during a callback.
+/// Invariant: reserved bytes = bytes in taken blocks + bytes in cached blocks + bytes being asked
+/// of the device, and never above the limit. Life: every taken block keeps its pool alive. Threads:
+/// safe from any thread. `mutex_` is held neither while the device is asked for memory or given it
+/// back, nor while anything is waited for, nor during a callback.
 class MemoryPool : public std::enable_shared_from_this<MemoryPool> {
  public:
   MemoryPool(Device device, MemoryManagerConfig config);
@@ -96,6 +96,7 @@ class MemoryPool : public std::enable_shared_from_this<MemoryPool> {
   const Device device_;
   const std::shared_ptr<DeviceState> device_state_;
   const MemoryManagerConfig config_;
+  std::mutex release_mutex_;  // before mutex_; held while the device is given memory back
   mutable std::mutex mutex_;
   std::map<PoolKey, ClassPool> pools_;  // guarded by mutex_
   MemoryStats stats_;                   // guarded by mutex_

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/mock_device.h"
 
+#include "headrace/error.h"
+
+#include "core/access.h"
+#include "kernels/command.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -8,11 +13,6 @@
 #include <optional>
 #include <utility>
 #include <vector>
-
-#include "headrace/error.h"
-
-#include "core/access.h"
-#include "kernels/command.h"
 
 namespace headrace::core {
 
@@ -72,8 +72,8 @@ MockState::MockState(const MockDeviceConfig& config)
 
 MockState::~MockState() {
   for (const auto& [address, size] : allocations_) {
-    ::operator delete(NativeHandle{HandleKind::pointer, address}.as_pointer(),
-                      std::align_val_t{kAlignment});
+    ::operator delete (NativeHandle{HandleKind::pointer, address}.as_pointer(),
+                       std::align_val_t{kAlignment});
   }
 }
 
@@ -122,7 +122,7 @@ MemoryBlock MockState::allocate(DeviceType device_type, std::size_t size) {
   if (size > config_.total_bytes - live_bytes_) {
     throw Error(ErrorCode::out_of_memory, "The mock device has no memory left.");
   }
-  void* memory = ::operator new(size, std::align_val_t{kAlignment}, std::nothrow);
+  void* memory = ::operator new (size, std::align_val_t{kAlignment}, std::nothrow);
   if (memory == nullptr) {
     throw Error(ErrorCode::out_of_memory, "The host of the mock device has no memory left.");
   }
@@ -131,10 +131,8 @@ MemoryBlock MockState::allocate(DeviceType device_type, std::size_t size) {
   allocations_[address] = size;
   live_bytes_ += size;
   const bool host_visible = device_type == DeviceType::cpu || config_.unified_memory;
-  return {address,
-          host_visible ? static_cast<std::byte*>(memory) : nullptr,
-          size,
-          HandleKind::pointer};
+  return {
+      address, host_visible ? static_cast<std::byte*>(memory) : nullptr, size, HandleKind::pointer};
 }
 
 void MockState::release(const MemoryBlock& block) noexcept {
@@ -144,7 +142,7 @@ void MockState::release(const MemoryBlock& block) noexcept {
   live_bytes_ -= block.size;
   void* memory = NativeHandle{HandleKind::pointer, block.handle}.as_pointer();
   std::memset(memory, kFreed, block.size);
-  ::operator delete(memory, std::align_val_t{kAlignment});
+  ::operator delete (memory, std::align_val_t{kAlignment});
 }
 
 std::shared_ptr<BackendStream> MockState::make_stream_locked(std::size_t queue) {
@@ -442,17 +440,35 @@ MockDevice::~MockDevice() {
   }
 }
 
-bool MockDevice::step() { return state_->step_any(); }
-bool MockDevice::step(std::size_t stream_number) { return state_->step(stream_number); }
-void MockDevice::complete_all() { state_->complete_all(); }
-std::size_t MockDevice::pending() const { return state_->pending(); }
+bool MockDevice::step() {
+  return state_->step_any();
+}
+bool MockDevice::step(std::size_t stream_number) {
+  return state_->step(stream_number);
+}
+void MockDevice::complete_all() {
+  state_->complete_all();
+}
+std::size_t MockDevice::pending() const {
+  return state_->pending();
+}
 void MockDevice::fail(MockCall call, std::uint64_t nth, ErrorCode code) {
   state_->fail(call, nth, code);
 }
-void MockDevice::lose() { state_->lose(); }
-void MockDevice::set_capturing(bool capturing) { state_->set_capturing(capturing); }
-std::uint64_t MockDevice::count(MockCall call) const { return state_->count(call); }
-std::size_t MockDevice::live_allocations() const { return state_->live_allocations(); }
-std::size_t MockDevice::live_bytes() const { return state_->live_bytes(); }
+void MockDevice::lose() {
+  state_->lose();
+}
+void MockDevice::set_capturing(bool capturing) {
+  state_->set_capturing(capturing);
+}
+std::uint64_t MockDevice::count(MockCall call) const {
+  return state_->count(call);
+}
+std::size_t MockDevice::live_allocations() const {
+  return state_->live_allocations();
+}
+std::size_t MockDevice::live_bytes() const {
+  return state_->live_bytes();
+}
 
 }  // namespace headrace

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/backend.h"
+#include "headrace/testing.h"
+
 #include <array>
 #include <condition_variable>
 #include <deque>
@@ -13,9 +16,6 @@
 #include <thread>
 #include <variant>
 #include <vector>
-
-#include "headrace/backend.h"
-#include "headrace/testing.h"
 
 namespace headrace::core {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/pointer_table.h"
 
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
+
+#include <fmt/format.h>
+
+#include <utility>
 
 namespace headrace::core {
 

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/buffer.h"
+
 #include <mutex>
 #include <string_view>
 #include <unordered_map>
-
-#include "headrace/buffer.h"
 
 namespace headrace::core {
 
 /// Buffers held for callers that know them by a bare pointer. Threads: safe from any thread.
 class PointerTable {
  public:
-  /// Keeps `buffer`. \returns Its key: the address, or the block's where the device has no addresses.
+  /// Keeps `buffer`. \returns Its key: the address, or the block's where the device has no
+  /// addresses.
   void* insert(Buffer buffer);
 
   /// Gives up the buffer of `pointer`.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/size_class.h"
 
+#include "headrace/error.h"
+
 #include <algorithm>
 #include <bit>
 #include <limits>
 #include <string>
-
-#include "headrace/error.h"
 
 namespace headrace::core {
 

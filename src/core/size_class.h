@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-
 #include "headrace/memory_manager.h"
+
+#include <cstddef>
 
 namespace headrace::core {
 

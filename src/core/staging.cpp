@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headrace/staging.h"
 
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/staging_pool.h"
+
+#include <fmt/format.h>
+
+#include <utility>
 
 namespace headrace {
 
@@ -27,9 +27,13 @@ StagingBuffer::~StagingBuffer() {
   }
 }
 
-void* StagingBuffer::data() const noexcept { return bytes().data(); }
+void* StagingBuffer::data() const noexcept {
+  return bytes().data();
+}
 
-std::size_t StagingBuffer::size() const noexcept { return slot_ ? slot_->buffer.size() : 0; }
+std::size_t StagingBuffer::size() const noexcept {
+  return slot_ ? slot_->buffer.size() : 0;
+}
 
 std::span<std::byte> StagingBuffer::bytes() const noexcept {
   return slot_ ? std::span(static_cast<std::byte*>(slot_->buffer.data()), slot_->buffer.size())
@@ -40,11 +44,12 @@ StagingBufferPool::StagingBufferPool(MemoryManager manager,
                                      std::size_t max_buffers,
                                      std::size_t buffer_size) {
   if (max_buffers == 0 || buffer_size == 0) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("A StagingBufferPool needs at least 1 buffer of at least 1 byte; got {} "
-                            "buffers of {} bytes.",
-                            max_buffers,
-                            buffer_size));
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("A StagingBufferPool needs at least 1 buffer of at least 1 byte; got {} "
+                    "buffers of {} bytes.",
+                    max_buffers,
+                    buffer_size));
   }
   state_ = std::make_shared<StagingPoolState>(std::move(manager), max_buffers, buffer_size);
 }
@@ -61,9 +66,13 @@ StagingBufferPool::~StagingBufferPool() {
   }
 }
 
-StagingBuffer StagingBufferPool::get_buffer() { return state_->get(); }
+StagingBuffer StagingBufferPool::get_buffer() {
+  return state_->get();
+}
 
-std::optional<StagingBuffer> StagingBufferPool::try_get_buffer() { return state_->try_get(); }
+std::optional<StagingBuffer> StagingBufferPool::try_get_buffer() {
+  return state_->try_get();
+}
 
 void StagingBufferPool::return_buffer(StagingBuffer&& buffer) noexcept {
   const StagingBuffer returned(std::move(buffer));
@@ -86,10 +95,16 @@ Completion StagingBufferPool::transfer_to_gpu(StagingBuffer&& filled, const Tens
   return state_->transfer(std::move(filled), target);
 }
 
-void StagingBufferPool::wait_for_transfer_completion() { state_->wait_for_all(); }
+void StagingBufferPool::wait_for_transfer_completion() {
+  state_->wait_for_all();
+}
 
-StagingPoolStats StagingBufferPool::stats() const { return state_->stats(); }
+StagingPoolStats StagingBufferPool::stats() const {
+  return state_->stats();
+}
 
-void StagingBufferPool::cleanup() noexcept { state_->cleanup(); }
+void StagingBufferPool::cleanup() noexcept {
+  state_->cleanup();
+}
 
 }  // namespace headrace

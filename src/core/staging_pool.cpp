@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/staging_pool.h"
 
-#include <algorithm>
-#include <cstring>
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
 #include "core/log.h"
 #include "core/storage.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
 
 namespace headrace::core {
 
@@ -180,10 +180,10 @@ Completion StagingPoolState::transfer(StagingBuffer&& filled, const Tensor& targ
   }
   require_target(target);
   if (target.size_bytes() > buffer_size_) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("A staging buffer of {} bytes cannot fill {}.",
-                            buffer_size_,
-                            target.to_string()));
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format(
+            "A staging buffer of {} bytes cannot fill {}.", buffer_size_, target.to_string()));
   }
   if (target.size_bytes() == 0) {
     const StagingBuffer unused(std::move(filled));

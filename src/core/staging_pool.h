@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/staging.h"
+
+#include "core/device_state.h"
+
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -8,10 +12,6 @@
 #include <optional>
 #include <span>
 #include <vector>
-
-#include "headrace/staging.h"
-
-#include "core/device_state.h"
 
 namespace headrace::core {
 

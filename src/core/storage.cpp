@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/storage.h"
 
-#include <utility>
-#include <vector>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
 #include "core/size_class.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
 
 namespace headrace::core {
 

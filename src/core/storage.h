@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
-#include <memory>
-
 #include "headrace/shape.h"
 #include "headrace/tensor.h"
 
 #include "core/block.h"
 #include "core/memory_pool.h"
+
+#include <cstddef>
+#include <memory>
 
 namespace headrace::core {
 
@@ -44,7 +44,8 @@ Tensor view(std::shared_ptr<Storage> storage,
             const Shape& shape,
             DataType dtype);
 
-/// The storage of `tensor`. \throws Error  `invalid_argument` when it is empty; `call` is for the text.
+/// The storage of `tensor`. \throws Error  `invalid_argument` when it is empty; `call` is for the
+/// text.
 Storage& storage_of(const Tensor& tensor, const char* call);
 
 /// Where the first element of `tensor` is.
@@ -54,8 +55,8 @@ MemoryView memory_of(const Tensor& tensor);
 enum class Types { same, any };
 void require_same_shape(const Tensor& from, const Tensor& to, Types types, const char* call);
 
-/// Whether a copy or conversion from `from` to `to` has anything to do: not for no elements, and not
-/// for a copy of a tensor onto itself.
+/// Whether a copy or conversion from `from` to `to` has anything to do: not for no elements, and
+/// not for a copy of a tensor onto itself.
 ///
 /// \throws Error  `invalid_argument` when the two overlap in part.
 bool has_work(const Tensor& from, const Tensor& to, const char* call);

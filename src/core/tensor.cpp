@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headrace/tensor.h"
 
-#include <cstring>
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
 #include "core/storage.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <utility>
 
 namespace headrace {
 
@@ -40,11 +40,10 @@ std::shared_ptr<Storage> bounce_buffer(MemoryPool& pool,
 void require(const Tensor& tensor, DataType dtype, const char* call) {
   core::storage_of(tensor, call);
   if (tensor.dtype() != dtype) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{} with {} elements was called on {}.",
-                            call,
-                            to_string(dtype),
-                            tensor.to_string()));
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format(
+            "{} with {} elements was called on {}.", call, to_string(dtype), tensor.to_string()));
   }
 }
 
@@ -55,8 +54,11 @@ Tensor::Tensor() = default;
 Tensor::Tensor(Shape shape, DataType dtype, DeviceType device_type)
     : Tensor(global_memory_manager(), std::move(shape), dtype, device_type) {}
 
-Tensor::Tensor(
-    MemoryManager manager, Shape shape, DataType dtype, DeviceType device_type, const Stream& stream)
+Tensor::Tensor(MemoryManager manager,
+               Shape shape,
+               DataType dtype,
+               DeviceType device_type,
+               const Stream& stream)
     : size_bytes_(core::byte_size(shape, dtype)), shape_(std::move(shape)), dtype_(dtype) {
   static_cast<void>(manager.device());  // Throws for a manager without a device.
   MemoryPool& pool = *ManagerAccess::pool(manager);
@@ -64,13 +66,21 @@ Tensor::Tensor(
       core::make_storage(pool, size_bytes_, device_type, pool.device_state().resolve(stream));
 }
 
-Tensor Tensor::clone() const { return *this; }
+Tensor Tensor::clone() const {
+  return *this;
+}
 
-Tensor Tensor::retain() const { return *this; }
+Tensor Tensor::retain() const {
+  return *this;
+}
 
-void Tensor::release() noexcept { *this = Tensor(); }
+void Tensor::release() noexcept {
+  *this = Tensor();
+}
 
-int Tensor::ref_count() const noexcept { return static_cast<int>(storage_.use_count()); }
+int Tensor::ref_count() const noexcept {
+  return static_cast<int>(storage_.use_count());
+}
 
 DeviceType Tensor::device_type() const noexcept {
   return storage_ ? storage_->block().device_type() : DeviceType::gpu;
@@ -93,11 +103,11 @@ Tensor Tensor::convert_to(DataType dtype, const Stream& stream) const {
     return *this;
   }
   const auto state = pool.device_state().resolve(stream);
-  Tensor converted = core::view(
-      core::make_storage(pool, core::byte_size(shape_, dtype), device_type(), state),
-      0,
-      shape_,
-      dtype);
+  Tensor converted =
+      core::view(core::make_storage(pool, core::byte_size(shape_, dtype), device_type(), state),
+                 0,
+                 shape_,
+                 dtype);
   if (size_bytes_ != 0) {
     const ConvertCommand work{core::memory_of(*this),
                               dtype_,
@@ -169,8 +179,8 @@ void Tensor::copy_from_host(std::span<const std::byte> bytes, DataType dtype) {
     return;
   }
   const auto stream = storage_->pool().device_state().resolve({});
-  const Tensor bounce = core::view(
-      bounce_buffer(storage_->pool(), size_bytes_, stream), 0, shape_, dtype_);
+  const Tensor bounce =
+      core::view(bounce_buffer(storage_->pool(), size_bytes_, stream), 0, shape_, dtype_);
   std::memcpy(core::memory_of(bounce).host, bytes.data(), bytes.size());
   const CopyCommand work{core::memory_of(bounce), core::memory_of(*this), size_bytes_};
   core::run_on(*stream, bounce, *this, {work, "copy to device"});
@@ -186,8 +196,8 @@ void Tensor::copy_to_host(std::span<std::byte> bytes) const {
     return;
   }
   const auto stream = storage_->pool().device_state().resolve({});
-  const Tensor bounce = core::view(
-      bounce_buffer(storage_->pool(), size_bytes_, stream), 0, shape_, dtype_);
+  const Tensor bounce =
+      core::view(bounce_buffer(storage_->pool(), size_bytes_, stream), 0, shape_, dtype_);
   const CopyCommand work{core::memory_of(*this), core::memory_of(bounce), size_bytes_};
   core::run_on(*stream, *this, bounce, {work, "copy to host"});
   TensorAccess::storage(bounce)->block().wait_to_read();

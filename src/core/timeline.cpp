@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/timeline.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "headrace/error.h"
 
 #include "core/log.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace headrace::core {
 

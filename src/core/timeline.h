@@ -4,14 +4,14 @@
 /// Design: docs/design/001-timeline.md.
 #pragma once
 
+#include "headrace/backend.h"
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
-
-#include "headrace/backend.h"
 
 namespace headrace::core {
 
@@ -25,10 +25,11 @@ struct Ticket {
 
 /// One stream of a backend, its markers counted.
 ///
-/// Invariant: `completed_ <= recorded_`; a marker is recorded only under `mutex_`, so serials rise in
-/// the order the backend sees them. A ticket may name the marker after the last recorded one; it is
-/// recorded when somebody first asks about it, and then covers at least the work it stood for.
-/// Threads: safe from any thread. Lock order: `mutex_` is innermost; no other lock is taken under it.
+/// Invariant: `completed_ <= recorded_`; a marker is recorded only under `mutex_`, so serials rise
+/// in the order the backend sees them. A ticket may name the marker after the last recorded one; it
+/// is recorded when somebody first asks about it, and then covers at least the work it stood for.
+/// Threads: safe from any thread. Lock order: `mutex_` is innermost; no other lock is taken under
+/// it.
 class StreamState : public std::enable_shared_from_this<StreamState> {
  public:
   enum class Owner { headrace, adopted };
@@ -101,8 +102,8 @@ class UseList {
 
   /// Notes that `stream` is about to wait for all that is here.
   void cover_by(const StreamState& stream) noexcept;
-  /// Drops what `stream` waited for and nothing has been added to since: whoever waits for later work
-  /// of that stream waits for it too.
+  /// Drops what `stream` waited for and nothing has been added to since: whoever waits for later
+  /// work of that stream waits for it too.
   void drop_covered_by(const StreamState& stream) noexcept;
 
   /// Whether all are passed; those that are, are dropped.

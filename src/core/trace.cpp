@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headrace/trace.h"
 
-#include <algorithm>
-#include <fstream>
+#include "headrace/error.h"
 
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
-#include "headrace/error.h"
+#include <algorithm>
+#include <fstream>
 
 namespace headrace {
 

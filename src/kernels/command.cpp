@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/command.h"
 
-#include <cstring>
-#include <exception>
-
 #include "kernels/convert.h"
 #include "kernels/expand.h"
+
+#include <cstring>
+#include <exception>
 
 namespace headrace::kernels {
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/batch_layout.h"
 
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/size_class.h"
 #include "core/storage.h"
 #include "kernels/expand.h"
+
+#include <fmt/format.h>
+
+#include <utility>
 
 namespace headrace::loader {
 
@@ -46,16 +46,17 @@ std::vector<double> one_per_channel(const std::vector<double>& values,
     return std::vector<double>(count, values.empty() ? otherwise : values[0]);
   }
   if (values.size() != count) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{} has {} values; the inputs have {} channels.",
-                            what,
-                            values.size(),
-                            channels));
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format(
+            "{} has {} values; the inputs have {} channels.", what, values.size(), channels));
   }
   return values;
 }
 
-Shape planar_shape(const ExpandSpec& spec) { return {spec.channels, spec.height, spec.width}; }
+Shape planar_shape(const ExpandSpec& spec) {
+  return {spec.channels, spec.height, spec.width};
+}
 
 }  // namespace
 
@@ -83,8 +84,7 @@ void BatchLayout::append(std::string name, const Shape& shape, DataType dtype, s
 void BatchLayout::plan_output(const OutputSpec& output, std::size_t rows) {
   output_ = input();
   const bool normalises = !output.mean.empty() || !output.stddev.empty();
-  const DataType dtype =
-      output.dtype.value_or(normalises ? DataType::float32 : input().dtype);
+  const DataType dtype = output.dtype.value_or(normalises ? DataType::float32 : input().dtype);
   if (dtype == input().dtype && !normalises && output.layout != Layout::chw) {
     return;
   }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/backend.h"
+#include "headrace/loader.h"
+#include "headrace/source.h"
+
 #include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "headrace/backend.h"
-#include "headrace/loader.h"
-#include "headrace/source.h"
 
 namespace headrace::loader {
 
@@ -39,9 +39,7 @@ class BatchLayout {
   [[nodiscard]] std::size_t row_bytes() const noexcept { return row_bytes_; }
 
   /// How inputs are expanded on the device; null when they stay as they are.
-  [[nodiscard]] const std::shared_ptr<const ExpandSpec>& expand() const noexcept {
-    return expand_;
-  }
+  [[nodiscard]] const std::shared_ptr<const ExpandSpec>& expand() const noexcept { return expand_; }
   /// Inputs as the consumer sees them, at offset 0 of their own memory when they are expanded.
   [[nodiscard]] const Part& output() const noexcept { return output_; }
   [[nodiscard]] std::size_t expanded_bytes() const noexcept { return expanded_bytes_; }

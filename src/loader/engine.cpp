@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/engine.h"
 
-#include <algorithm>
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
 #include "core/log.h"
 #include "loader/loader_config.h"
 #include "loader/this_worker.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
 
 namespace headrace::loader {
 
@@ -46,7 +46,9 @@ Engine::Engine(std::shared_ptr<SampleSource> source,
   plan_.emplace(plan_config());
 }
 
-Engine::~Engine() { stop(); }
+Engine::~Engine() {
+  stop();
+}
 
 PlanConfig Engine::plan_config() const {
   return {.samples = size_,
@@ -60,7 +62,9 @@ PlanConfig Engine::plan_config() const {
           .start = start_};
 }
 
-bool Engine::on_worker() const noexcept { return this_worker() == this; }
+bool Engine::on_worker() const noexcept {
+  return this_worker() == this;
+}
 
 void Engine::start() {
   if (on_worker()) {
@@ -200,8 +204,7 @@ AsyncDataLoaderStats Engine::stats() const {
 }
 
 std::shared_ptr<core::StreamState> Engine::resolve(const Stream& stream) const {
-  auto state =
-      core::ManagerAccess::pool(config_.memory_manager)->device_state().resolve(stream);
+  auto state = core::ManagerAccess::pool(config_.memory_manager)->device_state().resolve(stream);
   if (state->is_capturing()) {
     throw Error(ErrorCode::invalid_argument,
                 "A batch cannot be taken or released on a stream that is being captured.");

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/loader.h"
+
+#include "core/histogram.h"
+#include "loader/mover.h"
+#include "loader/plan.h"
+#include "loader/serial_feed.h"
+#include "loader/slot.h"
+#include "loader/slot_memory.h"
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -11,15 +20,6 @@
 #include <thread>
 #include <vector>
 
-#include "headrace/loader.h"
-
-#include "core/histogram.h"
-#include "loader/mover.h"
-#include "loader/plan.h"
-#include "loader/serial_feed.h"
-#include "loader/slot.h"
-#include "loader/slot_memory.h"
-
 namespace headrace::loader {
 
 /// What an AsyncDataLoader stands for. Design: docs/design/006-loader.md.
@@ -28,8 +28,8 @@ namespace headrace::loader {
 /// all of them work on; whoever reads a batch's last row ships it. The consumer takes slots in the
 /// plan's order.
 /// Locks, in order: `control_` (start, stop, restore: one at a time), `ship_` (one shipment at a
-/// time), `mutex_` (all that follows it). No call of the source's or of the device's that can wait is
-/// made under `mutex_`.
+/// time), `mutex_` (all that follows it). No call of the source's or of the device's that can wait
+/// is made under `mutex_`.
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   Engine(std::shared_ptr<SampleSource> source, AsyncDataLoaderConfig config);
@@ -97,10 +97,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void end_attempt(Slot& slot, std::exception_ptr starved);
   bool wait_for_last_use(const Slot& slot);
   void read_chunk(const Chunk& chunk, SampleView& view, Lock& lock);
-  void read_row(const Chunk& chunk,
-                std::size_t row,
-                std::uint64_t sample,
-                SampleView& view) const;
+  void read_row(const Chunk& chunk, std::size_t row, std::uint64_t sample, SampleView& view) const;
   void ship(Slot& slot, Lock& lock);
   void list_failures(const Slot& slot);
   [[nodiscard]] std::size_t rows_per_chunk(const Slot& slot) const;

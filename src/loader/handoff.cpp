@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The consumer's side of the engine.
-#include <algorithm>
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
 #include "loader/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
 
 namespace headrace::loader {
 
@@ -17,10 +17,8 @@ namespace {
 Tensor rows_of(const std::shared_ptr<core::Storage>& storage,
                const BatchLayout::Part& part,
                std::size_t rows) {
-  return core::view(storage,
-                    part.offset,
-                    part.shape.with_leading(static_cast<std::int64_t>(rows)),
-                    part.dtype);
+  return core::view(
+      storage, part.offset, part.shape.with_leading(static_cast<std::int64_t>(rows)), part.dtype);
 }
 
 }  // namespace

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headrace/loader.h"
 
-#include <algorithm>
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
 #include "core/log.h"
 #include "loader/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
 
 namespace headrace {
 
@@ -56,7 +56,9 @@ GPUBatch& GPUBatch::operator=(GPUBatch&& other) noexcept {
   return *this;
 }
 
-GPUBatch::~GPUBatch() { release(); }
+GPUBatch::~GPUBatch() {
+  release();
+}
 
 const Tensor& GPUBatch::tensor(std::string_view field) const {
   if (lease_) {
@@ -136,7 +138,9 @@ AsyncDataLoader::~AsyncDataLoader() {
   }
 }
 
-void AsyncDataLoader::start() { made(engine_).start(); }
+void AsyncDataLoader::start() {
+  made(engine_).start();
+}
 
 std::optional<GPUBatch> AsyncDataLoader::get_batch(const Stream& stream) {
   return made(engine_).get(stream, true);
@@ -146,7 +150,9 @@ std::optional<GPUBatch> AsyncDataLoader::try_get_batch(const Stream& stream) {
   return made(engine_).get(stream, false);
 }
 
-bool AsyncDataLoader::is_finished() const { return made(engine_).is_finished(); }
+bool AsyncDataLoader::is_finished() const {
+  return made(engine_).is_finished();
+}
 
 void AsyncDataLoader::stop() noexcept {
   if (engine_) {
@@ -154,11 +160,17 @@ void AsyncDataLoader::stop() noexcept {
   }
 }
 
-AsyncDataLoaderStats AsyncDataLoader::stats() const { return made(engine_).stats(); }
+AsyncDataLoaderStats AsyncDataLoader::stats() const {
+  return made(engine_).stats();
+}
 
-LoaderState AsyncDataLoader::state() const { return made(engine_).state(); }
+LoaderState AsyncDataLoader::state() const {
+  return made(engine_).state();
+}
 
-void AsyncDataLoader::restore(const LoaderState& state) { made(engine_).restore(state); }
+void AsyncDataLoader::restore(const LoaderState& state) {
+  made(engine_).restore(state);
+}
 
 AsyncDataLoader::iterator AsyncDataLoader::begin() {
   if (!made(engine_).is_running()) {

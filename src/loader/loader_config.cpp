@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/loader_config.h"
 
-#include <utility>
-
 #include <fmt/format.h>
+
+#include <utility>
 
 namespace headrace::loader {
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-#include <memory>
-
 #include "headrace/error.h"
 #include "headrace/loader.h"
 
+#include <cstdint>
+#include <memory>
+
 namespace headrace::loader {
 
-/// The config with defaults filled in. \throws Error  `invalid_argument` for a setting out of range.
+/// The config with defaults filled in. \throws Error  `invalid_argument` for a setting out of
+/// range.
 AsyncDataLoaderConfig checked(AsyncDataLoaderConfig config);
 
 /// The same for a serial source. \throws Error  `unsupported` for what one cannot serve.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/mover.h"
 
-#include <utility>
-
 #include "core/access.h"
+
+#include <utility>
 
 namespace headrace::loader {
 

@@ -8,8 +8,8 @@
 
 namespace headrace::loader {
 
-/// Sends filled slots to the device: one packed copy and one expansion, as one submission on a stream
-/// of its own, which waits on the device for the slot's last consumer. The host never waits.
+/// Sends filled slots to the device: one packed copy and one expansion, as one submission on a
+/// stream of its own, which waits on the device for the slot's last consumer. The host never waits.
 ///
 /// Threads: one call at a time; the engine sees to it.
 class Mover {

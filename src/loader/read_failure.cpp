@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/read_failure.h"
 
-#include <string>
+#include "headrace/error.h"
 
 #include <fmt/format.h>
 
-#include "headrace/error.h"
+#include <string>
 
 namespace headrace::loader {
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "loader/slot.h"
+
 #include <cstdint>
 #include <exception>
 #include <string_view>
 
-#include "loader/slot.h"
-
 namespace headrace::loader {
 
-/// Turns the exception being handled into the failure of one sample: an Error of the same code (`io`
-/// for an exception that is not Headrace's) that names the sample and the source, with the original
-/// nested in it.
+/// Turns the exception being handled into the failure of one sample: an Error of the same code
+/// (`io` for an exception that is not Headrace's) that names the sample and the source, with the
+/// original nested in it.
 RowFailure sample_failure(std::size_t row, std::uint64_t sample, std::string_view source) noexcept;
 
 /// The same for a serial source's whole batch.

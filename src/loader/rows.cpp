@@ -20,9 +20,8 @@ void copy_row(const Slot& slot, std::size_t from, std::size_t to) {
 void zero_rows(const Slot& slot, std::size_t begin, std::size_t end) {
   for (const BatchLayout::Part& part : slot.layout->parts()) {
     if (part.row_bytes != 0 && begin < end) {
-      std::memset(slot.host() + part.offset + begin * part.row_bytes,
-                  0,
-                  (end - begin) * part.row_bytes);
+      std::memset(
+          slot.host() + part.offset + begin * part.row_bytes, 0, (end - begin) * part.row_bytes);
     }
   }
 }

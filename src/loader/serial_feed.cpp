@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/serial_feed.h"
 
-#include <algorithm>
-#include <utility>
+#include "headrace/error.h"
 
 #include <fmt/format.h>
 
-#include "headrace/error.h"
+#include <algorithm>
+#include <utility>
 
 namespace headrace::loader {
 
@@ -74,10 +74,9 @@ void SerialFeed::check(const SourceBatch& batch, const PlannedBatch& plan) {
   const auto rows = static_cast<std::int64_t>(plan.valid);
   const bool input_fits = !batch.input_shape.empty() && batch.input_shape[0] == rows &&
                           std::cmp_equal(batch.input.size(), batch.input_shape.element_count());
-  const bool labels_fit =
-      batch.labels.empty() ||
-      (!batch.label_shape.empty() && batch.label_shape[0] == rows &&
-       std::cmp_equal(batch.labels.size(), batch.label_shape.element_count()));
+  const bool labels_fit = batch.labels.empty() ||
+                          (!batch.label_shape.empty() && batch.label_shape[0] == rows &&
+                           std::cmp_equal(batch.labels.size(), batch.label_shape.element_count()));
   if (!input_fits || !labels_fit) {
     throw Error(ErrorCode::corrupt_data,
                 fmt::format("The source gave {} inputs of shape {} and {} labels of shape {} for a "

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/loader_state.h"
+#include "headrace/source.h"
+
+#include "loader/plan.h"
+
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
-
-#include "headrace/loader_state.h"
-#include "headrace/source.h"
-
-#include "loader/plan.h"
 
 namespace headrace::loader {
 
@@ -30,7 +30,8 @@ class SerialFeed {
   /// Gives batch `b` when the batches before it were taken.
   ///
   /// \returns nullopt when `end` was called.
-  /// \throws  What the source throws; Error `corrupt_data` when it gives other rows than it promised.
+  /// \throws  What the source throws; Error `corrupt_data` when it gives other rows than it
+  /// promised.
   std::optional<SourceBatch> take(std::uint64_t b, const PlannedBatch& plan);
 
   /// Ends every wait for a turn.
@@ -49,9 +50,9 @@ class SerialFeed {
   const std::shared_ptr<DataSource> source_;
   std::mutex mutex_;
   std::condition_variable turn_changed_;
-  std::uint64_t turn_ = 0;    // guarded by mutex_
-  bool ended_ = false;        // guarded by mutex_
-  LoaderState start_;         // the rest belongs to whoever has the turn
+  std::uint64_t turn_ = 0;  // guarded by mutex_
+  bool ended_ = false;      // guarded by mutex_
+  LoaderState start_;       // the rest belongs to whoever has the turn
   std::size_t batch_size_ = 1;
   bool at_first_sample_ = true;
 };

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/loader.h"
+
+#include "core/storage.h"
+#include "core/timeline.h"
+#include "loader/batch_layout.h"
+#include "loader/plan.h"
+
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -8,13 +15,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "headrace/loader.h"
-
-#include "core/storage.h"
-#include "core/timeline.h"
-#include "loader/batch_layout.h"
-#include "loader/plan.h"
 
 namespace headrace::loader {
 
@@ -40,8 +40,8 @@ struct RowFailure {
   std::string message;
 };
 
-/// The memory of one place in the ring, and the batch it holds. Guarded by the engine's lock, but for
-/// the memory itself, which belongs to the workers from `opening` to `ready`.
+/// The memory of one place in the ring, and the batch it holds. Guarded by the engine's lock, but
+/// for the memory itself, which belongs to the workers from `opening` to `ready`.
 ///
 /// Batch b lives in slot b mod ring size, so no batch has to be sorted into its place.
 struct Slot {
@@ -78,9 +78,7 @@ struct Slot {
   std::unique_ptr<Lease> lease;
 
   /// Where workers write row 0 of everything.
-  [[nodiscard]] std::byte* host() const {
-    return (slab ? slab : packed)->block().memory().host;
-  }
+  [[nodiscard]] std::byte* host() const { return (slab ? slab : packed)->block().memory().host; }
 };
 
 }  // namespace headrace::loader

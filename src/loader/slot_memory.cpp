@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/slot_memory.h"
 
-#include <algorithm>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "core/access.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 namespace headrace::loader {
 
@@ -84,14 +84,15 @@ void SlotMemory::reserve(std::uint64_t old_bytes, std::size_t bytes) {
   std::erase_if(left_, [](const Left& left) { return left.storage.expired(); });
   const std::uint64_t used = owned_bytes_ + left_bytes();
   if (used > budget_ || bytes > budget_ - used) {
-    throw Error(ErrorCode::capacity,
-                fmt::format("A batch of {} bytes exceeds the loader's byte_budget of {} bytes: {} are "
-                            "in its slots and {} in tensors that the consumer still holds; release "
-                            "batches or raise byte_budget.",
-                            bytes,
-                            budget_,
-                            owned_bytes_,
-                            left_bytes()));
+    throw Error(
+        ErrorCode::capacity,
+        fmt::format("A batch of {} bytes exceeds the loader's byte_budget of {} bytes: {} are "
+                    "in its slots and {} in tensors that the consumer still holds; release "
+                    "batches or raise byte_budget.",
+                    bytes,
+                    budget_,
+                    owned_bytes_,
+                    left_bytes()));
   }
   owned_bytes_ += bytes;
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/memory_manager.h"
+
+#include "core/storage.h"
+#include "loader/slot.h"
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
-
-#include "headrace/memory_manager.h"
-
-#include "core/storage.h"
-#include "loader/slot.h"
 
 namespace headrace::loader {
 

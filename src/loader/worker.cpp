@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The workers' side of the engine.
-#include <algorithm>
-#include <cstring>
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "headrace/error.h"
 
 #include "loader/engine.h"
 #include "loader/read_failure.h"
 #include "loader/rows.h"
 #include "loader/this_worker.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
 
 namespace headrace::loader {
 
@@ -98,8 +98,7 @@ std::size_t Engine::rows_per_chunk(const Slot& slot) const {
 }
 
 Slot* Engine::slot_to_open_locked() {
-  const std::uint64_t end =
-      std::min(next_batch_ + config_.prefetch_depth, plan_->batch_count());
+  const std::uint64_t end = std::min(next_batch_ + config_.prefetch_depth, plan_->batch_count());
   for (std::uint64_t batch = next_batch_; batch < end; ++batch) {
     Slot& slot = slots_[batch % slots_.size()];
     if (slot.state == Slot::State::empty && slot.batch != batch) {
@@ -194,9 +193,8 @@ bool Engine::prepare_memory(Slot& slot, const std::shared_ptr<const BatchLayout>
 
 bool Engine::begin_attempt(Slot& slot) {
   Lock lock(mutex_);
-  work_.wait(lock, [this, &slot] {
-    return slot.retry || !slot.starved || phase_ != Phase::running;
-  });
+  work_.wait(lock,
+             [this, &slot] { return slot.retry || !slot.starved || phase_ != Phase::running; });
   slot.retry = false;
   ++slot.attempts_begun;
   return phase_ == Phase::running;

@@ -1,4 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "headrace/backend.h"
+#include "headrace/device.h"
+#include "headrace/error.h"
+
+#include "core/access.h"
+#include "registry/table.h"
+
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -6,13 +13,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "headrace/backend.h"
-#include "headrace/device.h"
-#include "headrace/error.h"
-
-#include "core/access.h"
-#include "registry/table.h"
 
 namespace headrace {
 
@@ -29,7 +29,8 @@ class Registry {
 
   void add(std::unique_ptr<Backend> backend) {
     if (!backend || backend->name().empty()) {
-      throw Error(ErrorCode::invalid_argument, "register_backend was given no backend, or no name.");
+      throw Error(ErrorCode::invalid_argument,
+                  "register_backend was given no backend, or no name.");
     }
     const std::scoped_lock lock(mutex_);
     for (const std::unique_ptr<Backend>& known : backends_) {
@@ -90,7 +91,7 @@ class Registry {
   }
 
   std::mutex mutex_;
-  std::vector<std::unique_ptr<Backend>> backends_;              // guarded by mutex_
+  std::vector<std::unique_ptr<Backend>> backends_;                // guarded by mutex_
   std::map<std::string, std::weak_ptr<core::DeviceState>> open_;  // guarded by mutex_
 };
 
@@ -100,8 +101,12 @@ void register_backend(std::unique_ptr<Backend> backend) {
   Registry::instance().add(std::move(backend));
 }
 
-std::vector<DeviceInfo> list_devices() { return Registry::instance().devices(); }
+std::vector<DeviceInfo> list_devices() {
+  return Registry::instance().devices();
+}
 
-Device open_device(std::string_view spec) { return Registry::instance().open(spec); }
+Device open_device(std::string_view spec) {
+  return Registry::instance().open(spec);
+}
 
 }  // namespace headrace

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/backend.h"
+
 #include <memory>
 #include <vector>
-
-#include "headrace/backend.h"
 
 namespace headrace::registry {
 

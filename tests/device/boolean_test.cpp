@@ -24,8 +24,7 @@ TEST_P(BooleanTest, GoThereAndBack) {
 }
 
 TEST_P(BooleanTest, AreWhatIsNotZero) {
-  const Tensor tensor =
-      tensor_of(std::vector<float>{0, -0.0F, 1, 300, -2, 1e-40F, std::nanf("")});
+  const Tensor tensor = tensor_of(std::vector<float>{0, -0.0F, 1, 300, -2, 1e-40F, std::nanf("")});
   EXPECT_THAT(tensor.convert_to(DataType::boolean).to_vector<bool>(),
               ElementsAre(false, false, true, true, true, true, true));
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A user's first program: exits with 0 when a tensor gives back what was put in.
+#include <headrace/headrace.h>
+
 #include <cstdio>
 #include <vector>
-
-#include <headrace/headrace.h>
 
 int main() {
   const auto device = headrace::open_device("host");

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a loader delivers: everything, once, in an order of its own, on every kind of device.
+#include "loader_fixture.h"
+
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <map>
 #include <numeric>
 #include <thread>
-
-#include <gmock/gmock.h>
-
-#include "loader_fixture.h"
 
 namespace headrace::testing {
 namespace {
@@ -87,9 +87,8 @@ TEST_P(LoaderEngine, BatchesSayWhatTheyHold) {
       ASSERT_EQ(batch->weight_tensors.size(), 1U);
       EXPECT_EQ(batch->weight_tensors[0].native_handle(), settings.weights[0].native_handle());
       const std::vector<std::int64_t> labels = checked_labels(*batch);
-      EXPECT_TRUE(std::ranges::equal(batch->sample_ids(), labels, [](auto a, auto b) {
-        return std::cmp_equal(a, b);
-      }));
+      EXPECT_TRUE(std::ranges::equal(
+          batch->sample_ids(), labels, [](auto a, auto b) { return std::cmp_equal(a, b); }));
     }
   }
   EXPECT_FALSE(loader.get_batch());
@@ -187,7 +186,8 @@ TEST_P(LoaderEngine, ARankLeftWithNoneGetsAnEmptyBatch) {
 }
 
 TEST_P(LoaderEngine, InputsAreExpandedOnTheDevice) {
-  const std::vector<std::uint8_t> pixels = {0, 255, 10, 20, 30, 40, 1, 2, 3, 4, 5, 6};  // 2 x 1 x 2 x 3
+  const std::vector<std::uint8_t> pixels = {
+      0, 255, 10, 20, 30, 40, 1, 2, 3, 4, 5, 6};  // 2 x 1 x 2 x 3
   const SampleSpec spec{.input_shape = {1, 2, 3},
                         .input_dtype = DataType::uint8,
                         .label_shape = Shape{0},
@@ -205,10 +205,18 @@ TEST_P(LoaderEngine, InputsAreExpandedOnTheDevice) {
   ASSERT_EQ(batch->input_tensor.shape(), Shape({2, 3, 1, 2}));
   const std::vector<float> values = batch->input_tensor.to_vector<float>();
   const auto a = [](double stddev) { return static_cast<float>(1.0 / (255.0 * stddev)); };
-  const std::vector<float> expected = {
-      0.0F * a(0.5) - 1.0F,  20.0F * a(0.5) - 1.0F,  255.0F * a(0.25) - 1.0F, 30.0F * a(0.25) - 1.0F,
-      10.0F * a(1) - 0.125F, 40.0F * a(1) - 0.125F,  1.0F * a(0.5) - 1.0F,    4.0F * a(0.5) - 1.0F,
-      2.0F * a(0.25) - 1.0F, 5.0F * a(0.25) - 1.0F,  3.0F * a(1) - 0.125F,    6.0F * a(1) - 0.125F};
+  const std::vector<float> expected = {0.0F * a(0.5) - 1.0F,
+                                       20.0F * a(0.5) - 1.0F,
+                                       255.0F * a(0.25) - 1.0F,
+                                       30.0F * a(0.25) - 1.0F,
+                                       10.0F * a(1) - 0.125F,
+                                       40.0F * a(1) - 0.125F,
+                                       1.0F * a(0.5) - 1.0F,
+                                       4.0F * a(0.5) - 1.0F,
+                                       2.0F * a(0.25) - 1.0F,
+                                       5.0F * a(0.25) - 1.0F,
+                                       3.0F * a(1) - 0.125F,
+                                       6.0F * a(1) - 0.125F};
   EXPECT_EQ(values, expected);
   EXPECT_EQ(batch->label_tensor.size_bytes(), 0U);
 }
@@ -377,10 +385,9 @@ TEST_P(LoaderEngine, BadSettingsAreRefused) {
   EXPECT_THAT(refused([](auto& c) { c.shard = {2, 2}; }), HasSubstr("shard.rank is 2"));
   EXPECT_THAT(refused([](auto& c) { c.output.mean = {1, 2}; }), HasSubstr("mean has 2 values"));
   EXPECT_THAT(refused([](auto& c) { c.output.layout = Layout::chw; }), HasSubstr("Layout chw"));
-  EXPECT_THAT(message_of([&] {
-                AsyncDataLoader loader(std::shared_ptr<SampleSource>(), config(4));
-              }),
-              HasSubstr("no source"));
+  EXPECT_THAT(
+      message_of([&] { AsyncDataLoader loader(std::shared_ptr<SampleSource>(), config(4)); }),
+      HasSubstr("no source"));
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Samples that cannot be read: told in order, at their batch, and never dropped in silence.
-#include <gmock/gmock.h>
-
 #include "loader_fixture.h"
+
+#include <gmock/gmock.h>
 
 namespace headrace::testing {
 namespace {
@@ -106,7 +106,8 @@ TEST_P(LoaderErrors, SkippingKeepsFullTensorsWhenTheTailPads) {
   AsyncDataLoader zero(source, settings);
   zero.start();
   const std::optional<GPUBatch> zeroed = zero.get_batch();
-  EXPECT_EQ(zeroed->label_tensor.to_vector<std::int64_t>(), (std::vector<std::int64_t>{0, 3, 0, 0}));
+  EXPECT_EQ(zeroed->label_tensor.to_vector<std::int64_t>(),
+            (std::vector<std::int64_t>{0, 3, 0, 0}));
 }
 
 TEST_P(LoaderErrors, MaxFailuresIsRaisedInOrder) {
@@ -121,9 +122,9 @@ TEST_P(LoaderErrors, MaxFailuresIsRaisedInOrder) {
   for (int batch = 0; batch < 5; ++batch) {
     ASSERT_TRUE(loader.get_batch());
   }
-  EXPECT_THAT(message_of([&] { loader.get_batch(); }),
-              AllOf(HasSubstr("3 samples could not be read; max_failures is 2"),
-                    HasSubstr("Sample 22")));
+  EXPECT_THAT(
+      message_of([&] { loader.get_batch(); }),
+      AllOf(HasSubstr("3 samples could not be read; max_failures is 2"), HasSubstr("Sample 22")));
   EXPECT_EQ(drain(loader).size(), 16U);
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Start, stop, restart, held batches: what a loader's life may look like.
-#include <future>
-#include <thread>
-
-#include <gmock/gmock.h>
-
 #include "headrace/command_buffer.h"
 
 #include "loader_fixture.h"
+
+#include <gmock/gmock.h>
+
+#include <future>
+#include <thread>
 
 namespace headrace::testing {
 namespace {
@@ -75,9 +75,8 @@ TEST_P(LoaderLife, StopWakesAWaitingConsumer) {
   source->on_read = [&gate](const ReadContext&) { gate.pass(); };
   AsyncDataLoader loader(source, config(4));
   loader.start();
-  auto waiting = std::async(std::launch::async, [&loader] {
-    return code_of([&loader] { loader.get_batch(); });
-  });
+  auto waiting = std::async(std::launch::async,
+                            [&loader] { return code_of([&loader] { loader.get_batch(); }); });
   gate.wait_for_waiting(1);
   auto stopping = std::async(std::launch::async, [&loader] { loader.stop(); });
   EXPECT_EQ(waiting.get(), ErrorCode::stopped);
@@ -128,8 +127,7 @@ TEST_P(LoaderLife, NoBatchIsDroppedWhenTheConsumerIsSlow) {
   std::int64_t expected = 0;
   while (const std::optional<GPUBatch> batch = loader.get_batch()) {
     // The queue is full, and the workers have nothing to do, before the next batch is taken.
-    while (loader.stats().queued_batches < 2 &&
-           loader.stats().batches_produced < 40) {
+    while (loader.stats().queued_batches < 2 && loader.stats().batches_produced < 40) {
       std::this_thread::yield();
     }
     for (const std::int64_t label : checked_labels(*batch)) {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/device.h"
+#include "headrace/testing.h"
+
+#include "support/loader_sources.h"
+
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <optional>
 #include <string>
-
-#include "headrace/device.h"
-#include "headrace/testing.h"
-
-#include "support/loader_sources.h"
 
 namespace headrace::testing {
 
@@ -21,9 +21,8 @@ class LoaderTest : public ::testing::TestWithParam<std::string> {
     if (GetParam() == "host") {
       device_ = open_device("host");
     } else {
-      mock_.emplace(MockDeviceConfig{.random_order = true,
-                                     .seed = 11,
-                                     .unified_memory = GetParam() == "mock_unified"});
+      mock_.emplace(MockDeviceConfig{
+          .random_order = true, .seed = 11, .unified_memory = GetParam() == "mock_unified"});
       device_ = mock_->device();
     }
     manager_ = MemoryManager(device_);

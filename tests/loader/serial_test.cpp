@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A serial DataSource: one call at a time, in order, whatever the number of workers.
-#include <thread>
+#include "loader_fixture.h"
 
 #include <gmock/gmock.h>
 
-#include "loader_fixture.h"
+#include <thread>
 
 namespace headrace::testing {
 namespace {
@@ -66,10 +66,8 @@ TEST_P(LoaderSerial, ShapesMayChangeFromBatchToBatch) {
     std::optional<SourceBatch> get_batch(std::size_t n) override {
       ++calls_;
       const std::size_t width = calls_ * 100;
-      return SourceBatch{std::vector<float>(n * width, static_cast<float>(calls_)),
-                         {n, width},
-                         {},
-                         {}};
+      return SourceBatch{
+          std::vector<float>(n * width, static_cast<float>(calls_)), {n, width}, {}, {}};
     }
     [[nodiscard]] std::size_t size() const override { return 12; }
     void reset() override { calls_ = 0; }

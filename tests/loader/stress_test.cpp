@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random lives of a loader, thousands of steps of them, under whatever sanitizer is on.
+#include "loader_fixture.h"
+
 #include <random>
 #include <thread>
-
-#include "loader_fixture.h"
 
 namespace headrace::testing {
 namespace {
@@ -91,9 +91,8 @@ TEST_P(LoaderStress, RandomLivesOfManyThreads) {
     loader.start();
     std::vector<std::thread> threads;
     for (std::uint64_t thread = 0; thread < 3; ++thread) {
-      threads.emplace_back([&loader, seed, thread] {
-        Meddler(loader, seed * 10 + thread).run(150);
-      });
+      threads.emplace_back(
+          [&loader, seed, thread] { Meddler(loader, seed * 10 + thread).run(150); });
     }
     for (std::thread& thread : threads) {
       thread.join();

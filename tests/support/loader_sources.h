@@ -4,6 +4,10 @@
 // Sources whose every value tells which sample it is, and which do on request what real ones do by
 // accident: fail, block, take long.
 
+#include "headrace/error.h"
+#include "headrace/loader.h"
+#include "headrace/source.h"
+
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -15,10 +19,6 @@
 #include <optional>
 #include <set>
 #include <vector>
-
-#include "headrace/error.h"
-#include "headrace/loader.h"
-#include "headrace/source.h"
 
 namespace headrace::testing {
 
@@ -50,7 +50,8 @@ class Gate {
   bool open_ = false;
 };
 
-/// Samples of three int32 (index, index + 1, index + 2), label the index, field "key" the random key.
+/// Samples of three int32 (index, index + 1, index + 2), label the index, field "key" the random
+/// key.
 class CountingSource : public SampleSource {
  public:
   explicit CountingSource(std::size_t size) : size_(size) {}

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
-#include <cstdlib>
-#include <new>
-
 #include "headrace/backend.h"
+
 #include "headrace/error.h"
 
 #include "backends/host/stream.h"
+
+#include <cstdlib>
+#include <new>
+#include <unistd.h>
 
 namespace headrace::host {
 
@@ -37,7 +37,7 @@ class Device final : public BackendDevice {
   MemoryBlock allocate(DeviceType, std::size_t size) override {
     void* memory = size > info_.total_bytes
                        ? nullptr
-                       : ::operator new(size, std::align_val_t{kAlignment}, std::nothrow);
+                       : ::operator new (size, std::align_val_t{kAlignment}, std::nothrow);
     if (memory == nullptr) {
       throw Error(ErrorCode::out_of_memory,
                   "The host has no " + std::to_string(size) + " bytes of memory left.");
@@ -49,7 +49,7 @@ class Device final : public BackendDevice {
   }
 
   void release(const MemoryBlock& block) noexcept override {
-    ::operator delete(block.host, std::align_val_t{kAlignment});
+    ::operator delete (block.host, std::align_val_t{kAlignment});
   }
 
   std::shared_ptr<BackendStream> default_stream() override { return make_stream(); }
@@ -68,6 +68,8 @@ class Host final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_backend() { return std::make_unique<Host>(); }
+std::unique_ptr<Backend> make_backend() {
+  return std::make_unique<Host>();
+}
 
 }  // namespace headrace::host

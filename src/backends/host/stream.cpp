@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/host/stream.h"
 
-#include <utility>
-
 #include "headrace/error.h"
 
 #include "kernels/command.h"
+
+#include <utility>
 
 namespace headrace::host {
 
