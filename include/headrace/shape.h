@@ -28,8 +28,8 @@ class HEADRACE_EXPORT Shape {
 
   /// \throws Error  `invalid_argument` for a negative extent.
   template <std::integral... Extent>
-  requires(sizeof...(Extent) >= 2 && sizeof...(Extent) <= kMaxRank) Shape(
-      Extent... extents)  // NOLINT(google-explicit-constructor): {2, 3} is how shapes are written
+  // NOLINTNEXTLINE(google-explicit-constructor): {2, 3} is how shapes are written
+  requires(sizeof...(Extent) >= 2 && sizeof...(Extent) <= kMaxRank) Shape(Extent... extents)
       : Shape(std::array<std::int64_t, sizeof...(Extent)>{checked(extents)...}) {}
   template <std::integral Extent>
   explicit Shape(Extent extent) : Shape(std::array<std::int64_t, 1>{checked(extent)}) {}
@@ -40,8 +40,8 @@ class HEADRACE_EXPORT Shape {
     }
   }
   template <std::ranges::contiguous_range Range>
-  requires std::same_as<std::ranges::range_value_t<Range>, std::int64_t> Shape(
-      const Range& extents)  // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(google-explicit-constructor): a list of extents is a shape
+  requires std::same_as<std::ranges::range_value_t<Range>, std::int64_t> Shape(const Range& extents)
       : Shape(std::span<const std::int64_t>(std::ranges::data(extents),
                                             std::ranges::size(extents))) {}
   /// \throws Error  `invalid_argument` for more than 8 dimensions or a negative extent.

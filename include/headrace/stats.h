@@ -91,7 +91,7 @@ struct AsyncDataLoaderStats {
   std::uint64_t peak_device_bytes = 0;
   std::uint64_t pinned_bytes = 0;  ///< Of the host slabs; 0 where workers write device memory.
   StageStats read;                 ///< A worker reading one chunk of samples.
-  StageStats wait_for_slot;        ///< A worker without a slot to fill.
+  StageStats wait_for_slot;        ///< A worker without a slot, or waiting for its memory.
   StageStats copy;                 ///< Issuing one batch's copy and expansion.
   StageStats wait_for_batch;       ///< A consumer in `get_batch`.
   StageStats handoff;              ///< `get_batch` when a batch was ready.

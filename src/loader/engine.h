@@ -96,7 +96,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool begin_attempt(Slot& slot);
   void end_attempt(Slot& slot, std::exception_ptr starved);
   bool wait_for_last_use(const Slot& slot);
-  void read_chunk(const Chunk& chunk, SampleView& view, Lock& lock);
+  void read_chunk(const Chunk& chunk, SampleView& view, Lock& lock, const std::string& track);
   void read_row(const Chunk& chunk, std::size_t row, std::uint64_t sample, SampleView& view) const;
   void ship(Slot& slot, Lock& lock);
   void list_failures(const Slot& slot);

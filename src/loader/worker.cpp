@@ -64,11 +64,7 @@ void Engine::run_worker(std::size_t number) noexcept {
 
 bool Engine::work_once(Lock& lock, SampleView& view, const std::string& track) {
   if (const std::optional<Chunk> chunk = next_chunk_locked()) {
-    const Clock::time_point begin = Clock::now();
-    const std::uint64_t id = chunk->slot->plan.id;
-    read_chunk(*chunk, view, lock);
-    read_time_.add(Clock::now() - begin);
-    trace(track, "read", begin, Clock::now(), id);
+    read_chunk(*chunk, view, lock, track);
     return true;
   }
   if (Slot* slot = slot_to_open_locked()) {
@@ -120,6 +116,7 @@ Slot* Engine::slot_to_open_locked() {
 
 void Engine::open_slot(Slot& slot, Lock& lock) {
   lock.unlock();
+  const Clock::time_point begin = Clock::now();
   bool opened = false;
   try {
     if (!slot.lease) {
@@ -130,7 +127,9 @@ void Engine::open_slot(Slot& slot, Lock& lock) {
   } catch (...) {
     slot.error = std::current_exception();
   }
+  const Clock::time_point end = Clock::now();
   lock.lock();
+  slot_wait_time_.add(end - begin);
   if (slot.error || (opened && slot.plan.read_rows == 0)) {
     ship(slot, lock);
   } else if (opened) {
@@ -220,8 +219,12 @@ bool Engine::wait_for_last_use(const Slot& slot) {
   return true;
 }
 
-void Engine::read_chunk(const Chunk& chunk, SampleView& view, Lock& lock) {
+void Engine::read_chunk(const Chunk& chunk,
+                        SampleView& view,
+                        Lock& lock,
+                        const std::string& track) {
   lock.unlock();
+  const Clock::time_point begin = Clock::now();
   std::vector<RowFailure> failures;
   for (std::size_t row = chunk.begin; row < chunk.end; ++row) {
     const std::uint64_t sample = plan_->sample(chunk.slot->plan, row);
@@ -234,8 +237,11 @@ void Engine::read_chunk(const Chunk& chunk, SampleView& view, Lock& lock) {
       }
     }
   }
+  const Clock::time_point end = Clock::now();
   lock.lock();
   Slot& slot = *chunk.slot;
+  read_time_.add(end - begin);
+  trace(track, "read", begin, end, slot.plan.id);
   std::ranges::move(failures, std::back_inserter(slot.failures));
   slot.rows_done += chunk.end - chunk.begin;
   if (slot.rows_done == slot.plan.read_rows) {

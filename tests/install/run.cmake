@@ -6,7 +6,7 @@ endfunction()
 
 file(REMOVE_RECURSE "${WORK_DIR}")
 file(MAKE_DIRECTORY "${WORK_DIR}")
-set(options -G "${GENERATOR}" "-DCMAKE_CXX_COMPILER=${CXX}" "-DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}")
+set(options -C "${BUILD_DIR}/tests/install/options.cmake" -G "${GENERATOR}")
 if(WAY STREQUAL "find_package")
   # Installed in one place and used from another: the package must not remember where it was.
   run(${CMAKE_COMMAND} --install "${BUILD_DIR}" --prefix "${WORK_DIR}/installed")
@@ -14,7 +14,7 @@ if(WAY STREQUAL "find_package")
   list(APPEND options
     "-DCMAKE_PREFIX_PATH=${WORK_DIR}/moved" "-DHEADRACE_WANTED_VERSION=${VERSION}")
 else()
-  list(APPEND options "-DHEADRACE_SOURCE_DIR=${SOURCE_DIR}" "-DBUILD_SHARED_LIBS=${SHARED}")
+  list(APPEND options "-DHEADRACE_SOURCE_DIR=${SOURCE_DIR}")
 endif()
 run(${CMAKE_COMMAND} -S "${SOURCE_DIR}/tests/install/${WAY}" -B "${WORK_DIR}/build" ${options})
 run(${CMAKE_COMMAND} --build "${WORK_DIR}/build" --parallel 2)
