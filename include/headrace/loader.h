@@ -63,7 +63,7 @@ struct OutputSpec {
 struct AsyncDataLoaderConfig {
   std::size_t batch_size = 1;         ///< Samples of a batch of this process; at least 1.
   std::size_t prefetch_depth = 3;     ///< Batches made ready ahead of the consumer.
-  std::size_t workers = 2;            ///< Threads that read; a DataSource is read by one of them.
+  std::size_t workers = 2;            ///< Threads that read; at a DataSource they take turns.
   MemoryManager memory_manager = {};  ///< Where batches live; empty means the global one.
   std::uint64_t epochs = 1;           ///< Passes over the data; 0 goes on until `stop`.
   bool shuffle = false;    ///< A new order of all samples every epoch, the same on all ranks.
@@ -139,10 +139,12 @@ class HEADRACE_EXPORT GPUBatch {
 /// Design: docs/design/006-loader.md.
 class HEADRACE_EXPORT AsyncDataLoader {
  public:
-  /// Loads from a serial source, whose `get_batch` and `reset` one worker calls.
+  /// Loads from a serial source, whose `get_batch` and `reset` the workers call in turn, one at a
+  /// time.
   ///
   /// \throws Error  `invalid_argument` for a setting out of range or no source; `unsupported` for
-  ///                shuffle, more than one rank, or fields that a serial source cannot serve.
+  ///                shuffle, more than one rank, `skip` or `ordered = false`, which a
+  ///                serial source cannot serve.
   AsyncDataLoader(std::shared_ptr<DataSource> source, AsyncDataLoaderConfig config);
 
   /// Loads from a random-access source, which all workers read at once.

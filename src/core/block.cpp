@@ -86,6 +86,12 @@ void Block::record_use(StreamState& stream) {
   writers_.add(ticket);
 }
 
+void Block::note_use(StreamState& stream) noexcept {
+  const Ticket ticket = point_after(stream);
+  const std::scoped_lock lock(mutex_);
+  writers_.add(ticket);
+}
+
 void Block::wait_to_read() {
   copy_writers().wait();
   require_written();

@@ -46,6 +46,8 @@ class Block {
   void written_by_host() noexcept;
   /// Notes work that may read or write, beside what is known.
   void record_use(StreamState& stream);
+  /// The same; a marker that cannot be recorded is recorded later.
+  void note_use(StreamState& stream) noexcept;
   /// Waits on the host until it may read. Throws what the last write failed with.
   void wait_to_read();
   /// Throws what the last write failed with; final once that write is over.

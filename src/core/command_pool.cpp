@@ -96,6 +96,7 @@ std::optional<CommandBuffer> CommandPoolState::try_get() {
 }
 
 CommandBuffer CommandPoolState::get() {
+  bool is_sure = false;
   while (true) {
     if (std::optional<CommandBuffer> buffer = try_get()) {
       return std::move(*buffer);
@@ -103,7 +104,7 @@ CommandBuffer CommandPoolState::get() {
     Ticket oldest;
     {
       const std::scoped_lock lock(mutex_);
-      if (in_flight_.empty() && idle_.empty()) {
+      if (in_flight_.empty() && idle_.empty() && is_sure) {
         throw Error(
             ErrorCode::capacity,
             fmt::format("All {} command buffers of the pool are held and none is in flight.",
@@ -112,6 +113,10 @@ CommandBuffer CommandPoolState::get() {
       if (!in_flight_.empty()) {
         oldest = in_flight_.front().completion->ticket();
       }
+    }
+    if (!oldest.stream) {
+      const std::scoped_lock submitting(submit_mutex_);  // One may be on its way between the two.
+      is_sure = true;
     }
     wait_for_end(oldest);
   }

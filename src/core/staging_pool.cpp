@@ -193,7 +193,13 @@ Completion StagingPoolState::transfer(StagingBuffer&& filled, const Tensor& targ
   StreamState& stream = *StreamAccess::state(stream_);
   block.before_write(stream);
   const auto outcome = std::make_shared<Outcome>();
-  const Ticket ticket = send(filled, target, 0, target.size_bytes(), outcome);
+  Ticket ticket;
+  try {
+    ticket = send(filled, target, 0, target.size_bytes(), outcome);
+  } catch (...) {
+    block.after_write(stream, outcome);  // It may be on its way without a marker.
+    throw;
+  }
   block.after_write(stream, outcome);
   note_transfer(target.size_bytes());
   return CompletionAccess::make(std::make_shared<CompletionState>(ticket, outcome));

@@ -47,7 +47,7 @@ class StagingPoolState : public std::enable_shared_from_this<StagingPoolState> {
   };
 
   void require_target(const Tensor& target) const;
-  /// Submits one copy and puts the buffer in flight; it stays the caller's when that fails.
+  /// Submits one copy and puts the buffer in flight; it stays the caller's when nothing was sent.
   /// \returns Its marker.
   Ticket send(StagingBuffer& buffer,
               const Tensor& target,

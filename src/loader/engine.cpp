@@ -41,8 +41,9 @@ Engine::Engine(std::shared_ptr<SampleSource> source,
       weights_(std::make_shared<const std::vector<Tensor>>(config_.weights)),
       layout_(layout_of(source_.get(), config_)),
       mover_(config_.memory_manager.device()),
-      slots_(config_.prefetch_depth + 1),
-      memory_(config_.memory_manager, config_.byte_budget) {
+      memory_(config_.memory_manager, config_.byte_budget),
+      slots_(memory_.slots_that_fit(layout_.get(), config_.prefetch_depth + 1)),
+      depth_(std::max<std::size_t>(slots_.size() - 1, 1)) {
   plan_.emplace(plan_config());
 }
 
@@ -76,8 +77,14 @@ void Engine::start() {
   }
   join_workers();
   begin_generation();
-  for (std::size_t number = 0; number < config_.workers; ++number) {
-    workers_.emplace_back([this, number] { run_worker(number); });
+  try {
+    for (std::size_t number = 0; number < config_.workers; ++number) {
+      workers_.emplace_back([this, number] { run_worker(number); });
+    }
+  } catch (...) {
+    end_running();
+    join_workers();
+    throw;
   }
 }
 
@@ -85,7 +92,7 @@ void Engine::begin_generation() {
   const std::scoped_lock lock(mutex_);
   plan_.emplace(plan_config());
   if (serial_) {
-    serial_->begin(start_, config_.batch_size);
+    serial_->begin(config_.batch_size);
   }
   start_ = {};
   next_batch_ = 0;
@@ -143,11 +150,19 @@ void Engine::join_workers() noexcept {
 }
 
 void Engine::restore(const LoaderState& state) {
+  if (on_worker()) {
+    throw Error(ErrorCode::invalid_argument, "restore was called by the loader's own source.");
+  }
   const std::scoped_lock control(control_);
   if (is_running()) {
     throw Error(ErrorCode::invalid_argument, "restore was called while the loader is running.");
   }
+  join_workers();
   require_same_order(state, size_, config_);
+  if (serial_ && !state.early.empty()) {
+    throw Error(ErrorCode::unsupported,
+                "A DataSource cannot go on from a state with batches handed out early.");
+  }
   const std::scoped_lock lock(mutex_);
   const LoaderState before = std::exchange(start_, state);
   try {
@@ -191,7 +206,7 @@ AsyncDataLoaderStats Engine::stats() const {
   stats.is_running = phase_ == Phase::running && !is_finished_locked();
   stats.queued_batches = static_cast<std::size_t>(std::ranges::count_if(
       slots_, [](const Slot& slot) { return slot.state == Slot::State::ready; }));
-  stats.queue_capacity = config_.prefetch_depth;
+  stats.queue_capacity = depth_;
   stats.workers = config_.workers;
   stats.generation = generation_;
   stats.read = read_time_.summary();

@@ -127,8 +127,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::uint64_t generation_ = 0;
   std::optional<Plan> plan_;
   LoaderState start_;
-  std::vector<Slot> slots_;
   SlotMemory memory_;
+  std::vector<Slot> slots_;
+  const std::size_t depth_;                  // batches ready at once: the config's, or what fits
   std::uint64_t next_batch_ = 0;             // lowest batch not handed out
   std::vector<std::uint64_t> handed_early_;  // batches above it that were, sorted
   std::vector<std::unique_ptr<Lease>> spare_leases_;

@@ -28,8 +28,13 @@ std::optional<GPUBatch> Engine::get(const Stream& stream, bool may_wait) {
   const std::shared_ptr<core::StreamState> consumer = resolve(stream);
   Lock lock(mutex_);
   bool waited = false;
-  std::optional<std::uint64_t> asked_at;
+  std::optional<std::uint64_t> asked_at;  // the attempt begun last when `asked_for` was asked for
+  std::uint64_t asked_for = 0;
+  const std::uint64_t generation = generation_;
   while (true) {
+    if (generation_ != generation) {
+      throw Error(ErrorCode::stopped, "The loader was stopped, and started again, while waiting.");
+    }
     if (is_finished_locked()) {
       return std::nullopt;
     }
@@ -51,11 +56,15 @@ std::optional<GPUBatch> Engine::get(const Stream& stream, bool may_wait) {
     }
     if (Slot* slot = starved_slot_locked()) {
       // Only an attempt that began after this call says how things are.
+      if (asked_at && asked_for != slot->batch) {
+        asked_at.reset();
+      }
       if (asked_at && slot->last_failed_attempt > *asked_at) {
         std::rethrow_exception(slot->starved);
       }
       if (!asked_at) {
         asked_at = slot->attempts_begun;
+        asked_for = slot->batch;
         slot->retry = true;
         work_.notify_all();
       }
@@ -146,6 +155,8 @@ GPUBatch Engine::make_batch(Slot& slot, const std::shared_ptr<core::StreamState>
   lease.engine = weak_from_this();
   lease.stream = stream;
   lease.weights = weights_;
+  lease.packed = slot.packed;
+  lease.expanded = layout.expand() ? slot.expanded : nullptr;
   lease.state = state_locked();
   lease.fields.clear();
   lease.field_names.clear();

@@ -19,15 +19,11 @@ using loader::Lease;
 
 namespace {
 
-void record_use(const Tensor& tensor, core::StreamState& stream) {
-  if (const auto& storage = core::TensorAccess::storage(tensor)) {
-    storage->block().record_use(stream);
+void note_use(const Lease& lease, core::StreamState& stream) noexcept {
+  lease.packed->block().note_use(stream);
+  if (lease.expanded) {
+    lease.expanded->block().note_use(stream);
   }
-}
-
-void record_uses(const GPUBatch& batch, core::StreamState& stream) {
-  record_use(batch.input_tensor, stream);
-  record_use(batch.label_tensor, stream);
 }
 
 Engine& made(const std::shared_ptr<Engine>& engine) {
@@ -90,16 +86,14 @@ void GPUBatch::release() noexcept {
   if (!lease_) {
     return;
   }
-  try {
-    record_uses(*this, *lease_->stream);
-  } catch (const std::exception& error) {
-    core::log_error(error.what());
-  }
+  std::unique_ptr<Lease> lease = std::move(lease_);
+  note_use(*lease, *lease->stream);
   input_tensor.release();
   label_tensor.release();
   weight_tensors = {};
-  std::unique_ptr<Lease> lease = std::move(lease_);
   lease->fields.clear();
+  lease->packed.reset();
+  lease->expanded.reset();
   lease->stream.reset();
   lease->weights.reset();
   if (const std::shared_ptr<Engine> engine = std::exchange(lease->engine, {}).lock()) {
@@ -111,12 +105,12 @@ void GPUBatch::release(const Stream& stream) {
   if (!lease_) {
     return;
   }
-  if (const std::shared_ptr<Engine> engine = lease_->engine.lock()) {
-    record_uses(*this, *engine->resolve(stream));
-  } else {
-    input_tensor.record_use(stream);
-    label_tensor.record_use(stream);
+  const auto user = lease_->packed->pool().device_state().resolve(stream);
+  if (user->is_capturing()) {
+    throw Error(ErrorCode::invalid_argument,
+                "A batch cannot be released on a stream that is being captured.");
   }
+  note_use(*lease_, *user);
   release();
 }
 

@@ -55,6 +55,7 @@ AsyncDataLoaderConfig checked_serial(AsyncDataLoaderConfig config) {
   refuse(config.shuffle, "shuffle");
   refuse(config.shard.world_size > 1, "more than one rank");
   refuse(config.on_error == OnError::skip, "on_error = skip");
+  refuse(!config.ordered, "ordered = false");
   return config;
 }
 

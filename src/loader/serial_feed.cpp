@@ -12,15 +12,16 @@ namespace headrace::loader {
 
 SerialFeed::SerialFeed(std::shared_ptr<DataSource> source) : source_(std::move(source)) {}
 
-void SerialFeed::begin(const LoaderState& start, std::size_t batch_size) {
+void SerialFeed::begin(std::size_t batch_size) {
   const std::scoped_lock lock(mutex_);
   turn_ = 0;
   ended_ = false;
-  start_ = start;
   batch_size_ = batch_size;
 }
 
-std::optional<SourceBatch> SerialFeed::take(std::uint64_t b, const PlannedBatch& plan) {
+std::optional<SourceBatch> SerialFeed::take(std::uint64_t b,
+                                            const PlannedBatch& plan,
+                                            std::uint64_t place) {
   {
     std::unique_lock lock(mutex_);
     turn_changed_.wait(lock, [this, b] { return turn_ == b || ended_; });
@@ -29,12 +30,12 @@ std::optional<SourceBatch> SerialFeed::take(std::uint64_t b, const PlannedBatch&
     }
   }
   const Turn turn{*this};
-  if (b == 0) {
-    go_to_start();
-  } else if (plan.step == 0 && !at_first_sample_) {
-    source_->reset();
+  if (b == 0 || !in_step_) {
+    go_to(place);
+  } else if (plan.step == 0) {
+    reset();
   }
-  at_first_sample_ = false;
+  in_step_ = at_first_sample_ = false;
   std::optional<SourceBatch> batch = source_->get_batch(plan.valid);
   if (!batch) {
     throw Error(ErrorCode::corrupt_data,
@@ -43,6 +44,7 @@ std::optional<SourceBatch> SerialFeed::take(std::uint64_t b, const PlannedBatch&
                             source_->size()));
   }
   check(*batch, plan);
+  in_step_ = true;
   return batch;
 }
 
@@ -52,19 +54,23 @@ SerialFeed::Turn::~Turn() {
   feed.turn_changed_.notify_all();
 }
 
-void SerialFeed::go_to_start() {
-  if (!at_first_sample_) {
-    source_->reset();
-  }
+void SerialFeed::reset() {
+  in_step_ = false;
+  source_->reset();
   at_first_sample_ = true;
-  for (std::uint64_t skipped = 0; skipped < start_.place;) {
+}
+
+void SerialFeed::go_to(std::uint64_t place) {
+  if (!at_first_sample_) {
+    reset();
+  }
+  for (std::uint64_t skipped = 0; skipped < place;) {
     at_first_sample_ = false;
-    const auto step = std::min<std::uint64_t>(batch_size_, start_.place - skipped);
+    const auto step = std::min<std::uint64_t>(batch_size_, place - skipped);
     if (!source_->get_batch(step)) {
-      throw Error(ErrorCode::corrupt_data,
-                  fmt::format("The source ended at sample {}; the restored state is at {}.",
-                              skipped,
-                              start_.place));
+      throw Error(
+          ErrorCode::corrupt_data,
+          fmt::format("The source ended at sample {}; sample {} is wanted.", skipped, place));
     }
     skipped += step;
   }

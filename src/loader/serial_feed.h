@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "headrace/loader_state.h"
 #include "headrace/source.h"
 
 #include "loader/plan.h"
@@ -23,16 +22,17 @@ class SerialFeed {
 
   [[nodiscard]] std::uint64_t size() const { return source_->size(); }
 
-  /// Makes batch 0 the next one, at `start`: the source is reset and read up to there when its turn
-  /// comes. Not while a `take` is under way.
-  void begin(const LoaderState& start, std::size_t batch_size);
+  /// Makes batch 0 the next one. Not while a `take` is under way.
+  void begin(std::size_t batch_size);
 
-  /// Gives batch `b` when the batches before it were taken.
+  /// Gives batch `b`, whose first sample is `place` of its epoch, when the batches before it were
+  /// taken. The first batch, and one after a call of the source's that failed, begins with a reset
+  /// and reads up to its place, so a batch never holds other samples than the plan says.
   ///
   /// \returns nullopt when `end` was called.
   /// \throws  What the source throws; Error `corrupt_data` when it gives other rows than it
   /// promised.
-  std::optional<SourceBatch> take(std::uint64_t b, const PlannedBatch& plan);
+  std::optional<SourceBatch> take(std::uint64_t b, const PlannedBatch& plan, std::uint64_t place);
 
   /// Ends every wait for a turn.
   void end();
@@ -44,17 +44,18 @@ class SerialFeed {
     ~Turn();
   };
 
-  void go_to_start();
+  void reset();
+  void go_to(std::uint64_t place);
   static void check(const SourceBatch& batch, const PlannedBatch& plan);
 
   const std::shared_ptr<DataSource> source_;
   std::mutex mutex_;
   std::condition_variable turn_changed_;
-  std::uint64_t turn_ = 0;  // guarded by mutex_
-  bool ended_ = false;      // guarded by mutex_
-  LoaderState start_;       // the rest belongs to whoever has the turn
-  std::size_t batch_size_ = 1;
+  std::uint64_t turn_ = 0;      // guarded by mutex_
+  bool ended_ = false;          // guarded by mutex_
+  std::size_t batch_size_ = 1;  // the rest belongs to whoever has the turn
   bool at_first_sample_ = true;
+  bool in_step_ = false;  // the source stands where the last batch ended
 };
 
 }  // namespace headrace::loader

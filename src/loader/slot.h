@@ -25,7 +25,9 @@ class Lease {
  public:
   std::weak_ptr<Engine> engine;
   std::shared_ptr<core::StreamState> stream;  ///< That `get_batch` was given.
-  std::vector<std::uint64_t> ids;             ///< Sample of every valid row.
+  std::shared_ptr<core::Storage> packed;      ///< The slot's memory: what a release stamps.
+  std::shared_ptr<core::Storage> expanded;
+  std::vector<std::uint64_t> ids;  ///< Sample of every valid row.
   std::vector<std::string> field_names;
   std::vector<Tensor> fields;
   std::shared_ptr<const std::vector<Tensor>> weights;

@@ -4,6 +4,7 @@
 #include "headrace/error.h"
 
 #include "core/access.h"
+#include "core/size_class.h"
 
 #include <fmt/format.h>
 
@@ -23,6 +24,26 @@ SlotMemory::SlotMemory(const MemoryManager& manager, std::size_t byte_budget)
       workers_write_device_memory_(
           core::ManagerAccess::pool(manager)->device_state().caps().unified_memory),
       stream_(core::ManagerAccess::pool(manager)->device_state().resolve({})) {}
+
+std::size_t SlotMemory::slots_that_fit(const BatchLayout* layout, std::size_t wanted) const {
+  if (layout == nullptr) {
+    return wanted;
+  }
+  const auto rounded = [](std::size_t bytes) {
+    return bytes == 0 ? 0 : core::capacity_for(bytes, SizeClassPolicy::quarters);
+  };
+  const std::size_t bytes = rounded(layout->packed_bytes()) + rounded(layout->expanded_bytes());
+  if (bytes == 0) {
+    return wanted;
+  }
+  if (bytes > budget_) {
+    throw Error(
+        ErrorCode::capacity,
+        fmt::format(
+            "A batch of {} bytes exceeds the loader's byte_budget of {} bytes.", bytes, budget_));
+  }
+  return std::min<std::size_t>(wanted, budget_ / bytes);
+}
 
 void SlotMemory::provide(Slot& slot, const std::shared_ptr<const BatchLayout>& layout) {
   leave_what_is_held(slot.packed);

@@ -24,6 +24,12 @@ class SlotMemory {
   /// \param byte_budget  0 means half of the device's memory.
   SlotMemory(const MemoryManager& manager, std::size_t byte_budget);
 
+  /// Slots of a ring of at most `wanted` that the budget has room for, at least 1; `wanted` when
+  /// the layout is not known.
+  ///
+  /// \throws Error  `capacity` when not even one fits.
+  [[nodiscard]] std::size_t slots_that_fit(const BatchLayout* layout, std::size_t wanted) const;
+
   /// Sees to it that `slot` has memory of its own for `layout`. It may still be in use by earlier
   /// work.
   ///

@@ -94,7 +94,7 @@ std::size_t Engine::rows_per_chunk(const Slot& slot) const {
 }
 
 Slot* Engine::slot_to_open_locked() {
-  const std::uint64_t end = std::min(next_batch_ + config_.prefetch_depth, plan_->batch_count());
+  const std::uint64_t end = std::min(next_batch_ + depth_, plan_->batch_count());
   for (std::uint64_t batch = next_batch_; batch < end; ++batch) {
     Slot& slot = slots_[batch % slots_.size()];
     if (slot.state == Slot::State::empty && slot.batch != batch) {
@@ -146,7 +146,8 @@ void Engine::fill_from_serial(Slot& slot, Lock& lock, const std::string& track) 
     if (!slot.lease) {
       slot.lease = std::make_unique<Lease>();
     }
-    const std::optional<SourceBatch> batch = serial_->take(slot.batch, slot.plan);
+    const std::optional<SourceBatch> batch =
+        serial_->take(slot.batch, slot.plan, plan_->place(slot.plan, 0));
     if (batch) {
       const SampleSpec spec = spec_of(*batch);
       std::shared_ptr<const BatchLayout> layout = slot.layout;

@@ -67,7 +67,10 @@ class Registry {
   std::vector<DeviceInfo> devices_locked() {
     std::vector<DeviceInfo> all;
     for (const std::unique_ptr<Backend>& backend : backends_) {
-      std::ranges::move(backend->devices(), std::back_inserter(all));
+      for (DeviceInfo& info : backend->devices()) {
+        info.backend = backend->name();
+        all.push_back(std::move(info));
+      }
     }
     std::ranges::stable_sort(all, [](const DeviceInfo& a, const DeviceInfo& b) {
       return a.is_gpu != b.is_gpu ? a.is_gpu : a.is_gpu && a.total_bytes > b.total_bytes;

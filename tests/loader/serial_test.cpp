@@ -147,7 +147,7 @@ TEST_P(LoaderSerial, AnErrorComesAtItsBatchAndTheRestFollows) {
   EXPECT_TRUE(loader.get_batch());
   EXPECT_THAT(message_of([&] { loader.get_batch(); }),
               HasSubstr("Batch 1 cannot be read: no route to disk"));
-  EXPECT_EQ(loader.get_batch()->input_tensor.to_vector<float>().front(), 4.0F);
+  EXPECT_EQ(loader.get_batch()->input_tensor.to_vector<float>().front(), 8.0F);
   EXPECT_FALSE(loader.get_batch());
 }
 
