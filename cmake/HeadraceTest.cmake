@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Test programs. Every one may include tests/support ("support/x.h" or "x.h"), GoogleTest,
 # GoogleMock and, where it is installed, RapidCheck.
+include(GoogleTest)
 
 # Shared by all test programs: main, the fixtures' sources, and the headers that take longest to
 # compile. Tests that look inside link headrace_internal: a shared library hides what is not public.

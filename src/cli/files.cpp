@@ -89,11 +89,13 @@ void print(std::FILE* stream, std::string_view text) {
 }  // namespace
 
 void check_writable(std::string_view option, const std::filesystem::path& path) {
+  const std::string what = fmt::format("{}: cannot write", option);
   std::error_code ignored;
-  const bool is_there = std::filesystem::exists(path, ignored);
-  { const File file(path, O_WRONLY | O_CREAT | O_APPEND, fmt::format("{}: cannot write", option)); }
-  if (!is_there) {
-    std::filesystem::remove(path, ignored);
+  if (std::filesystem::exists(path, ignored)) {
+    const File file(path, O_WRONLY | O_APPEND, what);
+  } else if (::access(folder_of(path).c_str(), W_OK) != 0) {
+    // Not by making the file: a program killed in that moment would leave an empty one.
+    fail(what, path, errno);
   }
 }
 

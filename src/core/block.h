@@ -25,6 +25,7 @@ class Block {
       : memory_(memory), capacity_(capacity), device_type_(device_type) {}
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
+  ~Block() = default;
 
   [[nodiscard]] const MemoryBlock& memory() const noexcept { return memory_; }
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }

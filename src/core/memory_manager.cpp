@@ -47,7 +47,7 @@ void* MemoryManager::allocate_buffer(std::size_t size, const Stream& stream) {
 }
 
 void MemoryManager::release_buffer(void* pointer, const Stream& stream) {
-  core::MemoryPool& pool = made(pool_);
+  const core::MemoryPool& pool = made(pool_);
   if (pointer == nullptr) {
     return;
   }

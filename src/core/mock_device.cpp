@@ -236,7 +236,7 @@ bool MockState::is_capturing() const {
 }
 
 bool MockState::can_step_locked(std::size_t stream) const {
-  if (stream >= queues_.size() || lost_) {
+  if (stream >= queues_.size() || losing_) {
     return false;
   }
   const Queue& queue = queues_[stream];
@@ -375,7 +375,10 @@ void MockState::fail(MockCall call, std::uint64_t nth, ErrorCode code) {
 
 void MockState::lose() {
   {
-    const std::scoped_lock lock(mutex_);
+    // What has begun ends first: on a lost device nothing runs.
+    std::unique_lock lock(mutex_);
+    losing_ = true;
+    changed_.wait_for(lock, std::chrono::seconds(1), [this] { return !others_run_locked(); });
     lost_ = true;
     changed_.notify_all();
   }

@@ -104,6 +104,7 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
   std::condition_variable changed_;
   const MockDeviceConfig config_;
   bool random_order_;
+  bool losing_ = false;  // no more work is begun
   bool lost_ = false;
   bool capturing_ = false;
   std::mt19937_64 random_;

@@ -123,7 +123,7 @@ Ticket StagingPoolState::send(StagingBuffer& buffer,
                               std::size_t offset,
                               std::size_t bytes,
                               std::shared_ptr<Outcome> outcome) {
-  Block& source = *BufferAccess::block(buffer.slot_->buffer);
+  const Block& source = *BufferAccess::block(buffer.slot_->buffer);
   MemoryView to = memory_of(target);
   to.offset += offset;
   to.host = to.host == nullptr ? nullptr : to.host + offset;

@@ -63,7 +63,7 @@ Ticket StreamState::stamp() {
 }
 
 Ticket StreamState::next() noexcept {
-  return {shared_from_this(), begun_.load(std::memory_order_acquire) + 1};
+  return {weak_from_this().lock(), begun_.load(std::memory_order_acquire) + 1};
 }
 
 Ticket StreamState::mark() {

@@ -44,7 +44,7 @@ Engine::Engine(std::shared_ptr<SampleSource> source,
       memory_(config_.memory_manager, config_.byte_budget),
       slots_(memory_.slots_that_fit(layout_.get(), config_.prefetch_depth + 1)),
       depth_(std::max<std::size_t>(slots_.size() - 1, 1)) {
-  plan_.emplace(plan_config());
+  plan_ = std::make_unique<const Plan>(plan_config());
 }
 
 Engine::~Engine() {
@@ -90,7 +90,7 @@ void Engine::start() {
 
 void Engine::begin_generation() {
   const std::scoped_lock lock(mutex_);
-  plan_.emplace(plan_config());
+  plan_ = std::make_unique<const Plan>(plan_config());
   if (serial_) {
     serial_->begin(config_.batch_size);
   }
@@ -166,10 +166,10 @@ void Engine::restore(const LoaderState& state) {
   const std::scoped_lock lock(mutex_);
   const LoaderState before = std::exchange(start_, state);
   try {
-    plan_.emplace(plan_config());
+    plan_ = std::make_unique<const Plan>(plan_config());
   } catch (...) {
     start_ = before;
-    plan_.emplace(plan_config());
+    plan_ = std::make_unique<const Plan>(plan_config());
     throw;
   }
   next_batch_ = 0;

@@ -78,6 +78,18 @@ class Engine : public std::enable_shared_from_this<Engine> {
   [[nodiscard]] LoaderState state_locked() const;
 
   // handoff.cpp: the consumer's side.
+  /// What a waiting consumer has asked to have tried again.
+  struct Asked {
+    std::uint64_t batch = Slot::kNoBatch;
+    std::uint64_t attempt = 0;  ///< Begun last when it asked: older ones say nothing new.
+  };
+  void require_running_locked(std::uint64_t generation) const;
+  void ask_for_memory_locked(Asked& asked, bool may_wait);
+  GPUBatch deliver(Slot& slot,
+                   const std::shared_ptr<core::StreamState>& consumer,
+                   Lock& lock,
+                   Clock::time_point called,
+                   bool waited);
   Slot* next_ready_locked();
   Slot* starved_slot_locked();
   GPUBatch hand_out(Slot& slot, const std::shared_ptr<core::StreamState>& stream, Lock& lock);
@@ -125,7 +137,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::condition_variable ready_;  // there may be something for a consumer
   Phase phase_ = Phase::idle;
   std::uint64_t generation_ = 0;
-  std::optional<Plan> plan_;
+  std::unique_ptr<const Plan> plan_;  // of this generation; never null
   LoaderState start_;
   SlotMemory memory_;
   std::vector<Slot> slots_;

@@ -27,57 +27,65 @@ std::optional<GPUBatch> Engine::get(const Stream& stream, bool may_wait) {
   const Clock::time_point called = Clock::now();
   const std::shared_ptr<core::StreamState> consumer = resolve(stream);
   Lock lock(mutex_);
-  bool waited = false;
-  std::optional<std::uint64_t> asked_at;  // the attempt begun last when `asked_for` was asked for
-  std::uint64_t asked_for = 0;
   const std::uint64_t generation = generation_;
-  while (true) {
-    if (generation_ != generation) {
-      throw Error(ErrorCode::stopped, "The loader was stopped, and started again, while waiting.");
-    }
-    if (is_finished_locked()) {
+  Asked asked;
+  for (bool waited = false;; waited = true) {
+    if (generation_ == generation && is_finished_locked()) {
       return std::nullopt;
     }
-    if (phase_ != Phase::running) {
-      throw Error(ErrorCode::stopped,
-                  generation_ == 0 ? "The loader was not started." : "The loader was stopped.");
-    }
+    require_running_locked(generation);
     if (Slot* slot = next_ready_locked()) {
-      if (waited) {
-        const Clock::time_point ready = Clock::now();
-        batch_wait_time_.add(ready - called);
-        trace("consumer", "wait for batch", called, ready, slot->plan.id);
-      }
-      GPUBatch batch = hand_out(*slot, consumer, lock);
-      if (!waited) {
-        handoff_time_.add(Clock::now() - called);
-      }
-      return batch;
+      return deliver(*slot, consumer, lock, called, waited);
     }
-    if (Slot* slot = starved_slot_locked()) {
-      // Only an attempt that began after this call says how things are.
-      if (asked_at && asked_for != slot->batch) {
-        asked_at.reset();
-      }
-      if (asked_at && slot->last_failed_attempt > *asked_at) {
-        std::rethrow_exception(slot->starved);
-      }
-      if (!asked_at) {
-        asked_at = slot->attempts_begun;
-        asked_for = slot->batch;
-        slot->retry = true;
-        work_.notify_all();
-      }
-      if (!may_wait) {
-        std::rethrow_exception(slot->starved);
-      }
-    }
+    ask_for_memory_locked(asked, may_wait);
     if (!may_wait) {
       return std::nullopt;
     }
-    waited = true;
     ready_.wait(lock);
   }
+}
+
+void Engine::require_running_locked(std::uint64_t generation) const {
+  if (generation_ == generation && phase_ == Phase::running) {
+    return;
+  }
+  throw Error(ErrorCode::stopped,
+              generation_ == 0 ? "The loader was not started." : "The loader was stopped.");
+}
+
+void Engine::ask_for_memory_locked(Asked& asked, bool may_wait) {
+  Slot* slot = starved_slot_locked();
+  if (slot == nullptr) {
+    return;
+  }
+  if (asked.batch == slot->batch && slot->last_failed_attempt > asked.attempt) {
+    std::rethrow_exception(slot->starved);
+  }
+  if (asked.batch != slot->batch) {
+    asked = {slot->batch, slot->attempts_begun};
+    slot->retry = true;
+    work_.notify_all();
+  }
+  if (!may_wait) {
+    std::rethrow_exception(slot->starved);
+  }
+}
+
+GPUBatch Engine::deliver(Slot& slot,
+                         const std::shared_ptr<core::StreamState>& consumer,
+                         Lock& lock,
+                         Clock::time_point called,
+                         bool waited) {
+  if (waited) {
+    const Clock::time_point ready = Clock::now();
+    batch_wait_time_.add(ready - called);
+    trace("consumer", "wait for batch", called, ready, slot.plan.id);
+  }
+  GPUBatch batch = hand_out(slot, consumer, lock);
+  if (!waited) {
+    handoff_time_.add(Clock::now() - called);
+  }
+  return batch;
 }
 
 Slot* Engine::next_ready_locked() {

@@ -29,7 +29,7 @@ std::optional<SourceBatch> SerialFeed::take(std::uint64_t b,
       return std::nullopt;
     }
   }
-  const Turn turn{*this};
+  const Turn turn(*this);
   if (b == 0 || !in_step_) {
     go_to(place);
   } else if (plan.step == 0) {
@@ -49,9 +49,9 @@ std::optional<SourceBatch> SerialFeed::take(std::uint64_t b,
 }
 
 SerialFeed::Turn::~Turn() {
-  const std::scoped_lock lock(feed.mutex_);
-  ++feed.turn_;
-  feed.turn_changed_.notify_all();
+  const std::scoped_lock lock(feed_.mutex_);
+  ++feed_.turn_;
+  feed_.turn_changed_.notify_all();
 }
 
 void SerialFeed::reset() {

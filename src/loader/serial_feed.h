@@ -39,9 +39,15 @@ class SerialFeed {
 
  private:
   /// Passes the turn on whatever happens, so that one failed batch does not hold up the rest.
-  struct Turn {
-    SerialFeed& feed;
+  class Turn {
+   public:
+    explicit Turn(SerialFeed& feed) : feed_(feed) {}
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
     ~Turn();
+
+   private:
+    SerialFeed& feed_;
   };
 
   void reset();

@@ -7,10 +7,12 @@
 #include "registry/table.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -72,8 +74,13 @@ class Registry {
         all.push_back(std::move(info));
       }
     }
-    std::ranges::stable_sort(all, [](const DeviceInfo& a, const DeviceInfo& b) {
-      return a.is_gpu != b.is_gpu ? a.is_gpu : a.is_gpu && a.total_bytes > b.total_bytes;
+    std::ranges::sort(all, [](const DeviceInfo& a, const DeviceInfo& b) {
+      const auto rank = [](const DeviceInfo& info) {
+        const std::uint64_t bytes = info.is_gpu ? info.total_bytes : 0;
+        return std::tuple(!info.is_gpu, std::numeric_limits<std::uint64_t>::max() - bytes);
+      };
+      return std::tuple_cat(rank(a), std::tie(a.backend, a.index)) <
+             std::tuple_cat(rank(b), std::tie(b.backend, b.index));
     });
     return all;
   }

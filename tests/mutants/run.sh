@@ -43,8 +43,8 @@ if ! flock -n 9; then
   exit 2
 fi
 
-# The copy is made afresh. Times are kept, so what is unchanged is not compiled again; what the last
-# run left changed is listed, and touched so that it is.
+# The copy is made afresh, and stays as it was when the run began. Times are kept, so what is unchanged
+# is not compiled again; what the last run left changed is listed, and touched so that it is.
 fresh_copy() {
   mkdir -p "$tree"
   find "$tree" -mindepth 1 -delete
@@ -61,11 +61,12 @@ touch_changed() {
 }
 files_of() { sed -n 's|^+++ b/\([^[:space:]]*\).*|\1|p' "$1"; }
 
+keep() {  # What a patch changes, for `restore`.
+  files_of "$1" >"$work/changed"
+  tar -C "$tree" -cf "$work/kept.tar" -T "$work/changed"
+}
 restore() {
-  local file
-  for file in $(files_of "$1"); do
-    cp -p "$root/$file" "$tree/$file"
-  done
+  tar -C "$tree" -xf "$work/kept.tar"
   touch_changed
 }
 
@@ -85,7 +86,9 @@ program_of() {
 }
 
 build_program() { cmake --build "$build" --target "$1" >"$2" 2>&1; }
-run_tests() { timeout "$seconds_a_run" "$build/tests/$1" --gtest_filter="$2" >"$3" 2>&1; }
+run_tests() {  # In a subshell, whose report of a crash goes to the log too.
+  (timeout "$seconds_a_run" "$build/tests/$1" --gtest_filter="$2" || exit 1) >"$3" 2>&1
+}
 
 failures=0
 report() {  # NAME RESULT NOTE
@@ -120,7 +123,10 @@ try_mutant() {
     report "$name" "fails anyway" "without the mutant; see $out.base.log"
     return
   fi
-  files_of "$patch_file" >"$work/changed"
+  if ! keep "$patch_file" 2>"$out.log"; then
+    report "$name" "no patch" "it names files that are not there; see $out.log"
+    return
+  fi
   if ! patch -d "$tree" -p1 --forward --batch -r - <"$patch_file" >"$out.log" 2>&1; then
     report "$name" "no patch" "it does not apply; see $out.log"
   elif ! build_program "$program" "$out.log"; then
@@ -130,7 +136,7 @@ try_mutant() {
   else
     report "$name" "noticed" "$filter"
   fi
-  restore "$patch_file"
+  restore
 }
 
 fresh_copy
