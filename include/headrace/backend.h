@@ -38,6 +38,8 @@ struct DeviceInfo {
 struct DeviceCaps {
   bool unified_memory = false;  ///< Every block has a host address and needs no staging copy.
   std::size_t alignment = 256;  ///< Every block starts at a multiple of this many bytes.
+  /// Allocations are best made in multiples of this many bytes, a power of two.
+  std::size_t granularity = 256;
 };
 
 /// One allocation of a backend.

@@ -28,7 +28,11 @@ class HEADRACE_EXPORT Buffer {
   Buffer& operator=(Buffer&& other) noexcept;
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  ~Buffer();
+  ~Buffer() {
+    if (block_ != nullptr) {
+      reset();
+    }
+  }
 
   /// Bytes asked for.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }

@@ -21,13 +21,18 @@ struct BufferPoolStats {
 /// moment.
 struct MemoryStats {
   std::uint64_t current_bytes = 0;        ///< In buffers that are taken.
-  std::uint64_t peak_bytes = 0;           ///< The most `current_bytes` ever was.
+  std::uint64_t peak_bytes = 0;           ///< The most `current_bytes` ever was. With several
+                                          ///< threads, off by what each takes from its cache
+                                          ///< between two refills, 1 MiB a size at the most.
   std::uint64_t requested_bytes = 0;      ///< What the takers of `current_bytes` asked for.
-  std::uint64_t cached_bytes = 0;         ///< In buffers that wait to be taken again.
+  std::uint64_t cached_bytes = 0;         ///< Held from the device and not taken.
   std::uint64_t reserved_bytes = 0;       ///< Held from the device: current and cached.
   std::uint64_t peak_reserved_bytes = 0;  ///< The most `reserved_bytes` ever was.
   std::uint64_t current_buffers = 0;      ///< Buffers that are taken.
-  std::uint64_t cached_buffers = 0;       ///< Buffers that wait.
+  std::uint64_t cached_buffers = 0;       ///< Buffers that wait to be taken again.
+  std::uint64_t segments = 0;             ///< Allocations held from the device.
+  std::uint64_t free_bytes = 0;           ///< Of `cached_bytes`, what is in no buffer.
+  std::uint64_t largest_free_bytes = 0;   ///< The largest piece of `free_bytes`.
   std::uint64_t hits = 0;                 ///< Takes served from the cache.
   std::uint64_t misses = 0;               ///< Takes that asked the device.
   std::uint64_t stream_waits = 0;    ///< Times a stream was made to wait so as to reuse a buffer.

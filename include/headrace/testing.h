@@ -40,6 +40,8 @@ struct MockDeviceConfig {
   std::uint64_t seed = 0;                          ///< Of the random order.
   bool unified_memory = false;                     ///< Whether the host sees `gpu` memory.
   std::size_t total_bytes = std::size_t{1} << 30;  ///< Allocations beyond fail with out_of_memory.
+  /// Allocations are best made in multiples of this many bytes, a power of two.
+  std::size_t granularity = 256;
 };
 
 /// A device for tests: it does real work in host memory, when told to or in a seeded random order

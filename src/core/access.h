@@ -14,6 +14,7 @@
 #include "core/completion_state.h"
 #include "core/device_state.h"
 
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -29,6 +30,9 @@ struct StreamAccess {
   static const std::shared_ptr<StreamLease>& lease(const Stream& stream) { return stream.lease_; }
   static const std::shared_ptr<StreamState>& state(const Stream& stream) {
     return stream.lease_->stream();
+  }
+  static std::uint64_t id(const Stream& stream) noexcept {
+    return stream.lease_ ? stream.lease_->stream()->id() : 0;
   }
 };
 

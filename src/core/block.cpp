@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/block.h"
 
+#include "core/lane.h"
 #include "core/log.h"
 
 #include <exception>
@@ -21,13 +22,31 @@ Ticket point_after(StreamState& stream) noexcept {
 }
 }  // namespace
 
+void Block::know_earlier_uses() {
+  if (const MarkerSerial serial = std::exchange(serial_, 0);
+      serial != 0 && !lane_->stream->has_passed(serial)) {
+    note(writers_, {lane_->stream, serial});
+  }
+}
+
+void Block::note(UseList& uses, const Ticket& ticket) {
+  uses.add(ticket);
+  has_uses_ = true;
+}
+
+void Block::forget_outcome() noexcept {
+  written_.reset();
+}
+
 UseList Block::copy_writers() {
   const std::scoped_lock lock(mutex_);
+  know_earlier_uses();
   return writers_;
 }
 
 UseList Block::copy_all() {
   const std::scoped_lock lock(mutex_);
+  know_earlier_uses();
   UseList all = writers_;
   all.add(readers_);
   return all;
@@ -41,6 +60,7 @@ void Block::before_write(StreamState& stream) {
   UseList all;
   {
     const std::scoped_lock lock(mutex_);
+    know_earlier_uses();
     writers_.cover_by(stream);
     readers_.cover_by(stream);
     all = writers_;
@@ -52,16 +72,17 @@ void Block::before_write(StreamState& stream) {
 void Block::after_read(StreamState& stream) noexcept {
   const Ticket ticket = point_after(stream);
   const std::scoped_lock lock(mutex_);
-  readers_.add(ticket);
+  note(readers_, ticket);
 }
 
 void Block::after_write(StreamState& stream, std::shared_ptr<const Outcome> outcome) noexcept {
   const Ticket ticket = point_after(stream);
   const std::scoped_lock lock(mutex_);
   written_ = std::move(outcome);
+  has_uses_ = true;
   writers_.drop_covered_by(stream);
   readers_.drop_covered_by(stream);
-  writers_.add(ticket);
+  note(writers_, ticket);
 }
 
 void Block::written_by_host() noexcept {
@@ -83,13 +104,13 @@ void Block::require_written() {
 void Block::record_use(StreamState& stream) {
   const Ticket ticket = stream.stamp();
   const std::scoped_lock lock(mutex_);
-  writers_.add(ticket);
+  note(writers_, ticket);
 }
 
 void Block::note_use(StreamState& stream) noexcept {
   const Ticket ticket = point_after(stream);
   const std::scoped_lock lock(mutex_);
-  writers_.add(ticket);
+  note(writers_, ticket);
 }
 
 void Block::wait_to_read() {

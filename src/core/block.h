@@ -6,33 +6,43 @@
 
 #include "core/timeline.h"
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 
 namespace headrace::core {
 
+class Lane;
 class MemoryPool;
+struct Span;
 
 /// A piece of device memory and the work that uses it. A Buffer's handle is its Block's address.
 ///
-/// Invariant: taken exactly while `owner` is set. `writers` and `readers` are guarded by `mutex`
-/// while taken, by the pool's lock while cached; the rest changes only at a take or a return.
-/// Lock order: the pool's lock, `mutex`, a StreamState's.
-class Block {
+/// A block is taken (somebody holds its Buffer) or cached (the pool has it). While it is taken,
+/// `writers_` and `readers_` are guarded by `mutex_`; while it is cached, by whatever guards the
+/// list it is in. The rest changes only at a take, a return, or in the pool's hands.
+/// Lock order: the pool's lock, `mutex_`, a StreamState's.
+class alignas(64) Block {
  public:
-  Block(MemoryBlock memory, std::size_t capacity, DeviceType device_type)
-      : memory_(memory), capacity_(capacity), device_type_(device_type) {}
+  Block() = default;
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
   ~Block() = default;
 
+  /// Where it is: `handle` is the address itself, or the buffer object that `offset` goes into.
   [[nodiscard]] const MemoryBlock& memory() const noexcept { return memory_; }
+  [[nodiscard]] NativeHandle native_handle() const noexcept {
+    return {memory_.kind, memory_.handle, offset_};
+  }
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
   [[nodiscard]] DeviceType device_type() const noexcept { return device_type_; }
-  [[nodiscard]] const std::shared_ptr<MemoryPool>& owner() const noexcept { return owner_; }
+  [[nodiscard]] MemoryPool& owner() const noexcept { return *pool_; }
   [[nodiscard]] MemoryView view(std::size_t offset) const noexcept {
-    return {memory_.handle, offset, memory_.host == nullptr ? nullptr : memory_.host + offset};
+    return {memory_.handle,
+            offset_ + offset,
+            memory_.host == nullptr ? nullptr : memory_.host + offset};
   }
 
   /// Makes `stream` wait for the work that must come before a read there.
@@ -58,22 +68,63 @@ class Block {
   void wait_to_write();
 
  private:
+  friend class BlockList;
+  friend class CentralList;
   friend class MemoryPool;
+  friend class ThreadCache;
+
+  /// Whether nothing is known to use it but work on the stream it was taken for.
+  [[nodiscard]] bool is_used_only_on(const StreamState& stream) const noexcept {
+    return !has_uses_ || (writers_.is_only_on(stream) && readers_.is_only_on(stream));
+  }
+  /// Forgets what is known of uses: they all come before `serial` of its lane's stream.
+  void end_uses_at(MarkerSerial serial) noexcept {
+    if (has_uses_) {
+      forget_uses();
+    }
+    serial_ = serial;
+  }
+  void forget_uses() noexcept {
+    writers_.clear();
+    readers_.clear();
+    has_uses_ = false;
+  }
+  void forget_outcome() noexcept;
+  /// Makes the uses before the take one of the writers: whoever is not on the taker's stream must
+  /// wait for them. `mutex_` is held.
+  void know_earlier_uses();
+  /// Adds to one of the lists. `mutex_` is held.
+  void note(UseList& uses, const Ticket& ticket);
 
   [[nodiscard]] UseList copy_writers();
   [[nodiscard]] UseList copy_all();
 
-  const MemoryBlock memory_;
-  const std::size_t capacity_;
-  const DeviceType device_type_;
-  std::size_t requested_ = 0;
-  std::shared_ptr<MemoryPool> owner_;    // keeps the pool while taken
-  std::shared_ptr<StreamState> stream_;  // taken for
-  Block* next_ = nullptr;                // in the pool's free list
-  std::mutex mutex_;
+  // What a take and a return on a hit touch lies in one cache line.
+  MemoryPool* pool_ = nullptr;
+  Lane* lane_ = nullptr;          // of the stream it was taken for; null in no stream's hands
+  std::uint64_t stream_id_ = 0;   // of `lane_`
+  Block* next_ = nullptr;         // in whatever list it is in
+  std::atomic<std::size_t> requested_{0};  // 0 while cached; read by snapshots
+  // A point of the lane's stream. Taken: where earlier uses end. Cached: where all uses end.
+  MarkerSerial serial_ = 0;
+  std::size_t capacity_ = 0;
+  std::uint16_t slot_ = 0;  // its place among a cache's magazines: kind and class
+  DeviceType device_type_ = DeviceType::gpu;
+  bool has_uses_ = false;  // whether any is in the two lists, or an outcome is kept
+  std::uint16_t tag_ = 0;
+
+  MemoryBlock memory_;
+  std::uint64_t offset_ = 0;  // into a buffer object; 0 for addresses
   UseList writers_;
   UseList readers_;
   std::shared_ptr<const Outcome> written_;  // of the last write, or null
+
+  std::mutex mutex_;
+  Span* span_ = nullptr;
+  Block* previous_ = nullptr;     // in a list that can lose any of its blocks
+  Block* next_chain_ = nullptr;   // of the first block of a chain: the next chain
+  std::uint32_t chain_size_ = 0;  // of the first block of a chain
+  std::uint64_t since_ = 0;       // pool's clock at the take or return, where that was not a hit
 };
 
 }  // namespace headrace::core

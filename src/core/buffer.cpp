@@ -23,10 +23,6 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
-Buffer::~Buffer() {
-  reset();
-}
-
 void Buffer::reset() noexcept {
   if (block_ != nullptr) {
     core::MemoryPool::give_back(std::exchange(block_, nullptr));
@@ -46,7 +42,7 @@ NativeHandle Buffer::native_handle() const noexcept {
   if (size_ == 0) {
     return {};
   }
-  return {block_->memory().kind, block_->memory().handle, 0};
+  return block_->native_handle();
 }
 
 void* Buffer::data() const {
@@ -56,7 +52,7 @@ void* Buffer::data() const {
   if (block_->memory().host == nullptr) {
     throw Error(ErrorCode::unsupported,
                 "The host cannot see " + std::string(to_string(block_->device_type())) +
-                    " memory of " + block_->owner()->device().info().spec + ".");
+                    " memory of " + block_->owner().device().info().spec + ".");
   }
   return block_->memory().host;
 }
@@ -65,7 +61,7 @@ void Buffer::record_use(const Stream& stream) const {
   if (block_ == nullptr) {
     throw Error(ErrorCode::invalid_argument, "Buffer::record_use was called on an empty buffer.");
   }
-  block_->record_use(*block_->owner()->device_state().resolve(stream));
+  block_->record_use(*block_->owner().device_state().resolve(stream));
 }
 
 }  // namespace headrace

@@ -26,17 +26,15 @@ BufferPool::BufferPool(Device device,
   config.name = "pool of " + std::to_string(buffer_size) + " bytes";
   config.count_limit = max_buffers;
   config.size_classes = SizeClassPolicy::exact;
-  pool_ = std::make_shared<core::MemoryPool>(std::move(device), std::move(config));
+  pool_ = core::MemoryPool::make(std::move(device), std::move(config), buffer_size);
 }
 
 Buffer BufferPool::get() {
-  return core::BufferAccess::make(
-      pool_->take(buffer_size_, device_type_, pool_->device_state().resolve({})), buffer_size_);
+  return core::BufferAccess::make(pool_->take(buffer_size_, device_type_, Stream{}), buffer_size_);
 }
 
 std::optional<Buffer> BufferPool::try_get() {
-  core::Block* block =
-      pool_->try_take(buffer_size_, device_type_, pool_->device_state().resolve({}));
+  core::Block* block = pool_->try_take(buffer_size_, device_type_, Stream{});
   if (block == nullptr) {
     return std::nullopt;
   }

@@ -5,6 +5,7 @@
 
 #include "core/access.h"
 #include "core/log.h"
+#include "core/memory_pool.h"
 
 #include <algorithm>
 #include <thread>
@@ -119,7 +120,26 @@ void DeviceState::bury(const MemoryBlock& memory, UseList&& uses) noexcept {
   graves_.push_back({memory, std::move(uses)});
 }
 
+void DeviceState::enlist(const std::shared_ptr<PoolLink>& pool) {
+  const std::scoped_lock lock(mutex_);
+  std::erase_if(pools_, [](const std::weak_ptr<PoolLink>& link) { return link.expired(); });
+  pools_.push_back(pool);
+}
+
 void DeviceState::retire(std::shared_ptr<StreamState> stream) noexcept {
+  std::vector<std::weak_ptr<PoolLink>> pools;
+  {
+    const std::scoped_lock lock(mutex_);
+    pools = pools_;
+  }
+  for (const std::weak_ptr<PoolLink>& weak : pools) {
+    if (const std::shared_ptr<PoolLink> link = weak.lock()) {
+      const std::scoped_lock lock(link->mutex);
+      if (link->pool != nullptr) {
+        link->pool->retire(*stream);
+      }
+    }
+  }
   if (stream->reap()) {
     return;
   }

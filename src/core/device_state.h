@@ -13,6 +13,7 @@
 namespace headrace::core {
 
 class DeviceState;
+struct PoolLink;
 
 /// What the copies of one Stream share: when the last goes, the stream retires.
 class StreamLease {
@@ -62,8 +63,11 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   /// Closes retired streams and releases buried memory whose work is over.
   void reap() noexcept;
 
-  /// Takes over a stream whose last handle is gone.
+  /// Takes over a stream whose last handle is gone, and tells the pools.
   void retire(std::shared_ptr<StreamState> stream) noexcept;
+
+  /// Has a pool told of streams that end.
+  void enlist(const std::shared_ptr<PoolLink>& pool);
 
  private:
   struct Grave {
@@ -81,6 +85,7 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   std::vector<std::weak_ptr<StreamState>> streams_;    // guarded by mutex_
   std::vector<std::shared_ptr<StreamState>> retired_;  // guarded by mutex_
   std::vector<Grave> graves_;                          // guarded by mutex_
+  std::vector<std::weak_ptr<PoolLink>> pools_;         // guarded by mutex_
 };
 
 }  // namespace headrace::core

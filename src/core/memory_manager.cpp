@@ -24,14 +24,13 @@ MemoryManager::MemoryManager(Device device, MemoryManagerConfig config) {
   if (!device) {
     throw Error(ErrorCode::invalid_argument, "A MemoryManager needs an open device.");
   }
-  pool_ = std::make_shared<core::MemoryPool>(std::move(device), std::move(config));
+  pool_ = core::MemoryPool::make(std::move(device), std::move(config));
   pointers_ = std::make_shared<core::PointerTable>();
 }
 
 Buffer MemoryManager::get_buffer(std::size_t size, DeviceType device_type, const Stream& stream) {
   core::MemoryPool& pool = made(pool_);
-  return core::BufferAccess::make(pool.take(size, device_type, pool.device_state().resolve(stream)),
-                                  size);
+  return core::BufferAccess::make(pool.take(size, device_type, stream), size);
 }
 
 void MemoryManager::return_buffer(Buffer&& buffer) noexcept {

@@ -1,47 +1,128 @@
 // SPDX-License-Identifier: Apache-2.0
+// Takes that no thread cache serves.
 #include "core/memory_pool.h"
 
 #include "headrace/error.h"
 
 #include "core/access.h"
-#include "core/log.h"
-#include "core/size_class.h"
-
-#include <fmt/format.h>
+#include "core/poison.h"
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 namespace headrace::core {
 
 namespace {
-constexpr int kMaxPressureCalls = 8;
+
+/// A magazine holds at most this many blocks and bytes, but always two blocks.
+constexpr std::size_t kMagazineBlocks = 64;
+constexpr std::size_t kMagazineBytes = std::size_t{1} << 20;
+/// Blocks of one class that are made together fill at most this many bytes.
+constexpr std::size_t kSpanBytes = std::size_t{256} << 10;
+/// A new segment is at least this part of what the pool has of its kind, and at most so many bytes
+/// for that reason.
+constexpr std::size_t kSegmentShare = 16;
+constexpr std::size_t kLargestShare = std::size_t{256} << 20;
+/// And so for blocks of a class.
+constexpr std::size_t kSpanShare = 8;
+
+std::uint64_t next_pool_id() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+MemoryView place_in(const Span& span, std::size_t index) {
+  const MemoryBlock& memory = span.segment->memory;
+  const std::size_t offset = span.offset + index * span.capacity;
+  return {memory.handle, offset, memory.host == nullptr ? nullptr : memory.host + offset};
+}
+
 }  // namespace
 
-MemoryPool::MemoryPool(Device device, MemoryManagerConfig config)
-    : device_(std::move(device)),
-      device_state_(DeviceAccess::state(device_)),
-      config_(std::move(config)) {}
+std::shared_ptr<MemoryPool> MemoryPool::make(Device device,
+                                             MemoryManagerConfig config,
+                                             std::size_t only_size) {
+  return {new MemoryPool(std::move(device), std::move(config), only_size),
+          [](MemoryPool* pool) { pool->close(); }};
+}
 
-MemoryPool::~MemoryPool() {
-  for (auto& [key, pool] : pools_) {
-    while (pool.free != nullptr) {
-      const std::unique_ptr<Block> block(take_next(&pool.free, pool));
-      device_state_->bury(block->memory_, std::move(block->writers_));
+MemoryPool::MemoryPool(Device device, MemoryManagerConfig config, std::size_t only_size)
+    : id_(next_pool_id()),
+      device_(std::move(device)),
+      device_state_(DeviceAccess::state(device_)),
+      config_(std::move(config)),
+      classes_(only_size == 0
+                   ? SizeClasses(config_.size_classes)
+                   : SizeClasses::only(capacity_for(only_size, SizeClassPolicy::exact))),
+      only_size_(only_size) {
+  link_->pool = this;
+  device_state_->enlist(link_);
+}
+
+void MemoryPool::close() noexcept {
+  {
+    const std::scoped_lock lock(link_->mutex);
+    link_->pool = nullptr;
+  }
+  const std::shared_ptr<DeviceState> device = device_state_;
+  std::vector<SegmentHeap::Removed> removed;
+  bool is_last = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    is_closed_ = true;
+    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
+      cache->lock.stop();  // For good: what comes back later comes to the pool itself.
     }
+    NativePlatform::heavy_barrier();
+    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
+      cache->lock.await_owner();
+      empty_magazines(*cache, nullptr);
+    }
+    caches_.clear();
+    for (const auto& [id, lane] : lanes_) {
+      empty_lists(*lane);
+    }
+    removed = remove_all_free();
+    is_last = outstanding() == 0;
+  }
+  for (SegmentHeap::Removed& segment : removed) {
+    device->bury(segment.memory, std::move(segment.uses));
+  }
+  if (is_last) {
+    delete this;
   }
 }
 
-Block* MemoryPool::take(std::size_t size,
-                        DeviceType device_type,
-                        std::shared_ptr<StreamState> stream) {
-  if (size == 0) {
-    auto empty = std::make_unique<Block>(MemoryBlock{.kind = HandleKind::none}, 0, device_type);
-    empty->owner_ = shared_from_this();
-    return empty.release();
+Block* MemoryPool::try_take(std::size_t size, DeviceType device_type, const Stream& stream) {
+  try {
+    return take(size, device_type, stream);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::capacity) {
+      return nullptr;
+    }
+    throw;
   }
-  Request request{size, {capacity_for(size, config_.size_classes), device_type}, std::move(stream)};
+}
+
+Block* MemoryPool::take_slowly(std::size_t size,
+                               DeviceType device_type,
+                               const std::shared_ptr<StreamState>& stream,
+                               std::uint64_t asked_stream) {
+  if (size == 0) {
+    return take_nothing(device_type);
+  }
+  const bool has_class = classes_.serve(size);
+  Request request{.size = size,
+                  .capacity = has_class ? classes_.capacity_of(classes_.index_of(size))
+                                        : capacity_for(size, config_.size_classes),
+                  .device_type = device_type,
+                  .slot = has_class ? slot_of(device_type, classes_.index_of(size)) : kNoSlot,
+                  .stream = stream,
+                  .asked_stream = asked_stream};
+  if (Block* block = refill(request)) {
+    return block;
+  }
+  request.may_ask = !stream->is_capturing();
   for (int round = 0;; ++round) {
     if (Block* block = attempt(request)) {
       return block;
@@ -52,43 +133,42 @@ Block* MemoryPool::take(std::size_t size,
   }
 }
 
-Block* MemoryPool::try_take(std::size_t size,
-                            DeviceType device_type,
-                            std::shared_ptr<StreamState> stream) {
-  try {
-    return take(size, device_type, std::move(stream));
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::capacity) {
-      return nullptr;
-    }
-    throw;
-  }
+Block* MemoryPool::take_nothing(DeviceType device_type) {
+  auto empty = std::make_unique<Block>();
+  empty->pool_ = this;
+  empty->device_type_ = device_type;
+  empty->slot_ = kNoSlot;
+  const std::scoped_lock lock(mutex_);
+  ++empty_buffers_;
+  return empty.release();
 }
 
 Block* MemoryPool::attempt(Request& request) {
-  const std::size_t capacity = request.key.size;
   Block* block = nullptr;
   bool must_wait = false;
+  std::size_t growth = 0;
+  std::vector<SegmentHeap::Removed> unused;
   {
     const std::scoped_lock lock(mutex_);
-    ClassPool& pool = pools_[request.key];
-    block = ready_block(request, pool);
-    if (block == nullptr && (!may_grow(capacity) || above_soft_limit(capacity))) {
-      block = oldest_block(pool);
-      must_wait = block != nullptr;
-    }
+    request.lane = &lane_of(request.stream);
+    remember_cache(request);
+    block = cached_or_carved(request, must_wait);
     if (block != nullptr) {
-      note_taken_from_cache(*block, must_wait);
-      hand_out(*block, request);
-    } else if (may_grow(capacity)) {
-      reserve(pool, capacity);
+      ++totals_.hits;
+      hand_out(*block, request, must_wait);
+    } else if (may_grow(request.capacity)) {
+      growth = segment_size(request);
+      unused = surplus(request);
+      totals_.reserved_bytes += growth;
+      ++existing_;
     } else {
       request.shortage = count_reached() ? Shortage::count : Shortage::bytes;
       return nullptr;
     }
   }
+  give_to_device(std::move(unused));
   if (block == nullptr) {
-    return grow(request);
+    return grow(request, growth);
   }
   if (must_wait) {
     wait_for_uses(*block, *request.stream);
@@ -96,270 +176,285 @@ Block* MemoryPool::attempt(Request& request) {
   return block;
 }
 
-void MemoryPool::wait_for_uses(Block& block, StreamState& stream) {
-  try {
-    block.device_type_ == DeviceType::cpu ? block.wait_to_write() : block.before_write(stream);
-  } catch (...) {
-    give_back(&block);
-    const std::scoped_lock lock(mutex_);
-    ++stats_.failures;
-    throw;
+Block* MemoryPool::cached_or_carved(Request& request, bool& must_wait) {
+  if (Block* block = ready_loose(request)) {
+    return block;
   }
-}
-
-void MemoryPool::note_taken_from_cache(const Block& block, bool must_wait) {
-  ++stats_.hits;
-  if (must_wait) {
-    ++(block.device_type_ == DeviceType::cpu ? stats_.host_waits : stats_.stream_waits);
+  if (!count_reached()) {
+    if (Block* block = carve(request, Fit::one_span)) {
+      return block;
+    }
   }
-  stats_.cached_bytes -= block.capacity_;
-  --stats_.cached_buffers;
+  collect();
+  if (Block* block = ready_loose(request)) {
+    return block;
+  }
+  if (request.may_ask) {
+    dissolve(request.device_type, request.user(), SegmentHeap::Ready::at_once);
+    heap(request.device_type).refresh();
+    if (!count_reached()) {
+      if (Block* block = carve(request, Fit::run)) {
+        return block;
+      }
+    }
+  }
+  if (!request.may_ask || (may_grow(request.capacity) && !above_soft_limit(request.capacity))) {
+    return nullptr;
+  }
+  must_wait = true;
+  if (request.slot != kNoSlot && !slots_.at(request.slot).loose.empty()) {
+    return take_loose(*slots_.at(request.slot).loose.oldest(), request);
+  }
+  return count_reached() ? nullptr : carve(request, Fit::any_run);
 }
 
-void MemoryPool::reserve(ClassPool& pool, std::size_t capacity) {
-  stats_.reserved_bytes += capacity;
-  ++pool.existing;
-  ++existing_;
+Lane& MemoryPool::lane_of(const std::shared_ptr<StreamState>& stream) {
+  std::unique_ptr<Lane>& lane = lanes_[stream->id()];
+  if (!lane) {
+    lane = std::make_unique<Lane>(stream);
+  }
+  return *lane;
 }
 
-Block* MemoryPool::ready_block(const Request& request, ClassPool& pool) {
-  for (Block** link = &pool.free; *link != nullptr; link = &(*link)->next_) {
-    UseList& uses = (*link)->writers_;
-    // The host is on no stream, so memory it will write must be out of every use.
-    const bool ready = request.key.device == DeviceType::cpu
-                           ? uses.all_complete()
-                           : uses.all_complete_or_on(*request.stream);
-    if (ready) {
-      return take_next(link, pool);
+void MemoryPool::remember_cache(const Request& request) {
+  Lane& lane = *request.lane;
+  // The end of another's stream can come at any time, so its frees are marked one by one.
+  if (request.slot == kNoSlot || lane.is_retired || lane.stream->is_adopted()) {
+    return;
+  }
+  ThreadCache* cache = ThreadCaches::cache_of(id_);
+  if (cache == nullptr) {
+    auto made = std::make_shared<ThreadCache>(id_, link_);
+    caches_.reserve(caches_.size() + 1);
+    if (!ThreadCaches::keep(made)) {
+      return;
+    }
+    caches_.push_back(made);
+    cache = made.get();
+  }
+  std::erase_if(cache->lanes, [](const std::unique_ptr<Magazines>& magazines) {
+    if (magazines->lane == nullptr) {
+      ThreadCaches::forget(*magazines);
+    }
+    return magazines->lane == nullptr;
+  });
+  const auto mine = std::ranges::find_if(
+      cache->lanes, [&lane](const auto& magazines) { return magazines->lane == &lane; });
+  if (mine != cache->lanes.end()) {
+    (*mine)->is_default |= request.asked_stream == 0;
+    return;
+  }
+  cache->lanes.push_back(std::make_unique<Magazines>(lane, lane.stream->id()));
+  for (std::size_t slot = 0; slot < kSlots; ++slot) {
+    const std::size_t capacity =
+        std::max<std::size_t>(classes_.capacity_of(slot % SizeClasses::kCount), 1);
+    cache->lanes.back()->slots.at(slot).limit = static_cast<std::int32_t>(
+        std::clamp<std::size_t>(kMagazineBytes / capacity, 2, kMagazineBlocks));
+  }
+  cache->lanes.back()->is_default = request.asked_stream == 0;
+}
+
+Block* MemoryPool::ready_loose(const Request& request) {
+  if (request.slot == kNoSlot) {
+    return nullptr;
+  }
+  const BlockList& list = slots_.at(request.slot).loose;
+  for (int look = 0; look < (request.may_ask ? 2 : 1); ++look) {
+    for (Block* block = list.newest(); block != nullptr; block = BlockList::older(*block)) {
+      if (block->writers_.all_passed_or_on(request.user())) {
+        return take_loose(*block, request);
+      }
+    }
+    if (look == 0 && request.may_ask) {
+      ask_about(list);
     }
   }
   return nullptr;
 }
 
-Block* MemoryPool::oldest_block(ClassPool& pool) {
-  Block** last = &pool.free;
-  while (*last != nullptr && (*last)->next_ != nullptr) {
-    last = &(*last)->next_;
+void MemoryPool::ask_about(const BlockList& list) noexcept {
+  // One question a stream: whether it has passed the last point that any block waits for. What it
+  // has passed instead is known then, too.
+  std::vector<Ticket> last;
+  for (const Block* block = list.oldest(); block != nullptr; block = BlockList::newer(*block)) {
+    block->writers_.for_each([&last](const Ticket& ticket) {
+      const auto known = std::ranges::find(last, ticket.stream, &Ticket::stream);
+      if (known == last.end()) {
+        last.push_back(ticket);
+      } else {
+        known->serial = std::max(known->serial, ticket.serial);
+      }
+    });
   }
-  return *last == nullptr ? nullptr : take_next(last, pool);
+  for (const Ticket& ticket : last) {
+    ticket.stream->is_complete(ticket.serial);
+  }
 }
 
-Block* MemoryPool::take_next(Block** link, ClassPool& pool) noexcept {
-  Block* block = *link;
-  *link = block->next_;
-  block->next_ = nullptr;
-  --pool.cached;
+Block* MemoryPool::take_loose(Block& block, const Request& request) {
+  slots_.at(request.slot).loose.remove(block);
+  --block.span_->cached;
+  return &block;
+}
+
+Block* MemoryPool::carve(const Request& request, Fit fit) {
+  if (request.slot == kNoSlot) {
+    Span* span = take_span(request.capacity, request, fit);
+    return span == nullptr ? nullptr : carve_from(*span, request);
+  }
+  Span*& carving = slots_.at(request.slot).carving;
+  if (carving != nullptr && carving->uses.all_passed_or_on(request.user())) {
+    return carve_from(*carving, request);
+  }
+  const std::size_t wanted = blocks_wanted(request.slot) * request.capacity;
+  Span* span = take_span(wanted, request, fit);
+  if (span == nullptr && wanted != request.capacity) {
+    span = take_span(request.capacity, request, fit);
+  }
+  return span == nullptr ? nullptr : carve_from(*span, request);
+}
+
+Span* MemoryPool::take_span(std::size_t bytes, const Request& request, Fit fit) {
+  SegmentHeap& from = heap(request.device_type);
+  Span* span = fit == Fit::one_span
+                   ? from.take(bytes, request.user())
+                   : from.take_run(bytes,
+                                   request.user(),
+                                   fit == Fit::run ? SegmentHeap::Ready::at_once
+                                                   : SegmentHeap::Ready::any);
+  if (span != nullptr) {
+    span->slot = request.slot;
+    span->capacity = request.capacity;
+    span->carved = span->cached = 0;
+    const std::size_t count = bytes / request.capacity;
+    if (span->block_count != count) {
+      span->blocks = std::make_unique<Block[]>(count);
+      span->block_count = count;
+    }
+  }
+  return span;
+}
+
+Block* MemoryPool::carve_from(Span& span, const Request& request) {
+  Block& block = span.blocks[span.carved];
+  const MemoryView place = place_in(span, span.carved);
+  const bool is_address = span.segment->memory.kind == HandleKind::pointer;
+  ++span.carved;
+  block.pool_ = this;
+  block.span_ = &span;
+  block.slot_ = static_cast<std::uint16_t>(request.slot);
+  block.capacity_ = request.capacity;
+  block.device_type_ = request.device_type;
+  block.memory_ = {is_address ? place.handle + place.offset : place.handle,
+                   place.host,
+                   request.capacity,
+                   span.segment->memory.kind};
+  block.offset_ = is_address ? 0 : place.offset;
+  block.writers_ = span.uses;
+  block.has_uses_ = true;
+  ++existing_;
+  if (request.slot == kNoSlot) {
+    ++large_[{request.capacity, request.device_type}];
+  } else {
+    ClassPool& pool = slots_.at(request.slot);
+    ++pool.existing;
+    pool.carving = span.carved < span.block_count ? &span
+                   : pool.carving == &span        ? nullptr
+                                                  : pool.carving;
+  }
+  return &block;
+}
+
+std::size_t MemoryPool::blocks_wanted(std::size_t slot) const {
+  if (config_.count_limit != 0) {
+    return 1;  // Each buffer counts, so none is made before it is wanted.
+  }
+  const std::size_t capacity = classes_.capacity_of(slot % SizeClasses::kCount);
+  const std::size_t most = std::max<std::size_t>(kSpanBytes / capacity, 1);
+  return std::clamp<std::size_t>(slots_.at(slot).existing / kSpanShare, 1, most);
+}
+
+std::size_t MemoryPool::segment_size(const Request& request) const {
+  const std::size_t batch =
+      request.slot == kNoSlot ? request.capacity : blocks_wanted(request.slot) * request.capacity;
+  const std::size_t held = heaps_.at(static_cast<std::size_t>(request.device_type)).bytes();
+  const std::size_t share = std::min(held / kSegmentShare, kLargestShare);
+  const std::size_t size =
+      checked_round_up(std::max(batch, share), device_state_->caps().granularity);
+  return bytes_reached(size) || above_soft_limit(size) ? request.capacity : size;
+}
+
+Block* MemoryPool::grow(Request& request, std::size_t bytes) {
+  std::exception_ptr failure;
+  MemoryBlock memory = ask_device(request.device_type, bytes, failure);
+  std::size_t given = bytes;
+  if (memory.size == 0 && !failure && bytes > request.capacity) {
+    given = request.capacity;
+    memory = ask_device(request.device_type, given, failure);
+  }
+  const std::scoped_lock lock(mutex_);
+  --existing_;  // It was counted so that nobody else would make one too many.
+  if (memory.size == 0) {
+    given = 0;
+  }
+  totals_.reserved_bytes -= bytes - given;
+  if (failure) {
+    ++totals_.failures;
+    std::rethrow_exception(failure);
+  }
+  if (given == 0) {
+    request.shortage = Shortage::device;
+    return nullptr;
+  }
+  heap(request.device_type).add(memory, given);
+  poison(memory.host, given);
+  ++totals_.misses;
+  totals_.peak_reserved_bytes = std::max(totals_.peak_reserved_bytes, totals_.reserved_bytes);
+  Block* block = carve(request, Fit::one_span);
+  hand_out(*block, request, false);
   return block;
 }
 
-bool MemoryPool::count_reached() const {
-  return config_.count_limit != 0 && existing_ >= config_.count_limit;
-}
-
-bool MemoryPool::bytes_reached(std::size_t more) const {
-  return config_.byte_limit != 0 && (stats_.reserved_bytes > config_.byte_limit ||
-                                     more > config_.byte_limit - stats_.reserved_bytes);
-}
-
-bool MemoryPool::may_grow(std::size_t bytes) const {
-  return !count_reached() && !bytes_reached(bytes);
-}
-
-bool MemoryPool::above_soft_limit(std::size_t more) const {
-  return config_.soft_byte_limit != 0 && stats_.reserved_bytes + more > config_.soft_byte_limit;
-}
-
-void MemoryPool::hand_out(Block& block, const Request& request) {
-  block.requested_ = request.size;
-  block.written_ = nullptr;
-  block.owner_ = shared_from_this();
-  block.stream_ = request.stream;
-  stats_.current_bytes += block.capacity_;
-  stats_.requested_bytes += request.size;
-  ++stats_.current_buffers;
-  stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.current_bytes);
-}
-
-Block* MemoryPool::grow(Request& request) {
-  MemoryBlock memory;
-  std::exception_ptr failure;
+MemoryBlock MemoryPool::ask_device(DeviceType device_type,
+                                   std::size_t bytes,
+                                   std::exception_ptr& failure) {
   try {
-    memory = device_state_->backend().allocate(request.key.device, request.key.size);
+    return device_state_->backend().allocate(device_type, bytes);
   } catch (const Error& error) {
     failure = error.code() == ErrorCode::out_of_memory ? nullptr : std::current_exception();
   } catch (...) {
     failure = std::current_exception();
   }
-  const std::scoped_lock lock(mutex_);
-  if (memory.size == 0) {
-    stats_.reserved_bytes -= request.key.size;
-    --existing_;
-    --pools_[request.key].existing;
-    if (failure) {
-      ++stats_.failures;
-      std::rethrow_exception(failure);
-    }
-    request.shortage = Shortage::device;
-    return nullptr;
-  }
-  auto block = std::make_unique<Block>(memory, request.key.size, request.key.device);
-  ++stats_.misses;
-  stats_.peak_reserved_bytes = std::max(stats_.peak_reserved_bytes, stats_.reserved_bytes);
-  hand_out(*block, request);
-  return block.release();
+  return {};
 }
 
-bool MemoryPool::make_room(Request& request, int round) {
-  if (round == 0) {
-    if (may_find_room()) {
-      device_state_->reap();
-      release_cached();
-    }
-    return true;
+void MemoryPool::hand_out(Block& block, const Request& request, bool must_wait) {
+  unpoison(block);
+  block.lane_ = request.lane;
+  block.stream_id_ = request.stream->id();
+  block.requested_.store(request.size, std::memory_order_relaxed);
+  if (!must_wait) {  // Then uses that are not over are the stream's own.
+    MarkerSerial end = 0;
+    block.writers_.for_each([&end](const Ticket& use) { end = std::max(end, use.serial); });
+    block.end_uses_at(end);
   }
-  if (round == 1) {
-    if (may_find_room()) {
-      finish_all_cached();
-    }
-    return true;
-  }
-  if (request.is_last_round || round >= 2 + kMaxPressureCalls || !config_.pressure_callback) {
-    return false;
-  }
-  // What it gave back is in use until its streams are done; also when it has nothing more to give.
-  request.is_last_round = !config_.pressure_callback(request.size);
-  finish_all_cached();
-  return true;
+  ++request.lane->taken;
+  count_bytes(static_cast<std::int64_t>(block.capacity()), static_cast<std::int64_t>(request.size));
 }
 
-bool MemoryPool::may_find_room() const {
-  const std::scoped_lock lock(mutex_);
-  return stats_.cached_buffers != 0 || !count_reached();
-}
-
-void MemoryPool::finish_all_cached() {
+void MemoryPool::wait_for_uses(Block& block, StreamState& stream) {
+  const bool by_host = block.device_type_ == DeviceType::cpu;
   try {
-    device_state_->synchronize();
-  } catch (const Error& error) {
-    log_error(error.what());  // The request's own error is the one to throw.
-  }
-  release_cached();
-}
-
-std::size_t MemoryPool::release_cached() {
-  // One at a time: whoever comes second must not find the memory neither cached nor given back.
-  const std::scoped_lock releasing(release_mutex_);
-  std::vector<std::unique_ptr<Block>> released;
-  {
+    by_host ? block.wait_to_write() : block.before_write(stream);
+  } catch (...) {
+    give_back(&block);
     const std::scoped_lock lock(mutex_);
-    for (auto& [key, pool] : pools_) {
-      Block** link = &pool.free;
-      while (*link != nullptr) {
-        if (!(*link)->writers_.all_complete()) {
-          link = &(*link)->next_;
-          continue;
-        }
-        released.emplace_back(take_next(link, pool));
-        --stats_.cached_buffers;
-        stats_.cached_bytes -= key.size;
-      }
-    }
+    ++totals_.failures;
+    throw;
   }
-  std::size_t bytes = 0;
-  for (const std::unique_ptr<Block>& block : released) {
-    device_state_->bury(block->memory_, std::move(block->writers_));
-  }
-  // Only what the device has back makes room: others grow at the same time.
+  block.end_uses_at(by_host ? 0 : stream.stamp_serial());
   const std::scoped_lock lock(mutex_);
-  for (const std::unique_ptr<Block>& block : released) {
-    --pools_[{block->capacity_, block->device_type_}].existing;
-    --existing_;
-    stats_.reserved_bytes -= block->capacity_;
-    bytes += block->capacity_;
-  }
-  return bytes;
-}
-
-void MemoryPool::fail(const Request& request) {
-  const std::scoped_lock lock(mutex_);
-  ++stats_.failures;
-  const std::string limit =
-      request.shortage == Shortage::count
-          ? fmt::format("the limit of {} buffers", config_.count_limit)
-      : request.shortage == Shortage::bytes
-          ? fmt::format("the limit of {} bytes", config_.byte_limit)
-          : fmt::format("the memory of the device ({} bytes)", device_state_->info().total_bytes);
-  throw Error(request.shortage == Shortage::count ? ErrorCode::capacity : ErrorCode::out_of_memory,
-              fmt::format("Request for {} bytes of {} memory exceeds {} of memory manager '{}' on "
-                          "{}: {} bytes in {} buffers are taken, {} bytes in {} are cached.",
-                          request.size,
-                          to_string(request.key.device),
-                          limit,
-                          config_.name,
-                          device_state_->info().spec,
-                          stats_.current_bytes,
-                          stats_.current_buffers,
-                          stats_.cached_bytes,
-                          stats_.cached_buffers));
-}
-
-void MemoryPool::give_back(Block* block) noexcept {
-  const std::shared_ptr<MemoryPool> pool = std::move(block->owner_);
-  if (block->capacity_ == 0) {
-    delete block;
-    return;
-  }
-  try {
-    block->record_use(*block->stream_);
-  } catch (const std::exception& error) {
-    log_error(error.what());
-    block->writers_.add(block->stream_->next());  // Recorded when somebody asks for the memory.
-    const std::scoped_lock lock(pool->mutex_);
-    ++pool->stats_.release_errors;
-  }
-  block->stream_.reset();
-  pool->cache(block);
-}
-
-void MemoryPool::cache(Block* block) noexcept {
-  const std::scoped_lock lock(mutex_);
-  block->writers_.add(block->readers_);
-  block->readers_.clear();
-  ClassPool& pool = pools_.find({block->capacity_, block->device_type_})->second;
-  block->next_ = pool.free;
-  pool.free = block;
-  ++pool.cached;
-  stats_.current_bytes -= block->capacity_;
-  stats_.requested_bytes -= block->requested_;
-  --stats_.current_buffers;
-  stats_.cached_bytes += block->capacity_;
-  ++stats_.cached_buffers;
-}
-
-std::size_t MemoryPool::trim() {
-  device_state_->reap();
-  return release_cached();
-}
-
-MemoryStats MemoryPool::stats() const {
-  const std::scoped_lock lock(mutex_);
-  return stats_;
-}
-
-std::map<PoolKey, BufferPoolStats> MemoryPool::pool_stats() const {
-  const std::scoped_lock lock(mutex_);
-  std::map<PoolKey, BufferPoolStats> all;
-  for (const auto& [key, pool] : pools_) {
-    if (pool.existing != 0) {
-      all[key] = {pool.cached, pool.existing, config_.count_limit};
-    }
-  }
-  return all;
-}
-
-BufferPoolStats MemoryPool::buffer_stats() const {
-  const std::scoped_lock lock(mutex_);
-  return {stats_.cached_buffers, existing_, config_.count_limit};
+  ++(by_host ? totals_.host_waits : totals_.stream_waits);
 }
 
 }  // namespace headrace::core

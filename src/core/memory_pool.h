@@ -8,28 +8,43 @@
 
 #include "core/block.h"
 #include "core/device_state.h"
+#include "core/lane.h"
+#include "core/segment_heap.h"
+#include "core/size_class.h"
+#include "core/thread_cache.h"
 
 #include <array>
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
+#include <vector>
 
 namespace headrace::core {
 
-/// Blocks of every capacity and kind on one device: what a MemoryManager and a BufferPool are made
-/// of. Design: docs/design/004-pools.md.
+/// Device memory handed out in blocks: what a MemoryManager and a BufferPool are made of.
 ///
-/// Invariant: reserved bytes = bytes in taken blocks + bytes in cached blocks + bytes being asked
-/// of the device, and never above the limit. Life: every taken block keeps its pool alive. Threads:
-/// safe from any thread. `mutex_` is held neither while the device is asked for memory or given it
-/// back, nor while anything is waited for, nor during a callback.
-class MemoryPool : public std::enable_shared_from_this<MemoryPool> {
+/// A returned block goes, in this order of price: to the thread's magazine; as part of a chain to
+/// the central list of its stream and class; to the loose blocks, each with the uses it must wait
+/// for; and with all blocks of its span back to the heap. A take looks in the same order, and asks
+/// the device last. Design: docs/design/004-pools.md.
+///
+/// Invariant: reserved bytes = bytes of segments + bytes being asked of the device or given back to
+/// it, and never above the limit. Life: until the last handle and the last taken block are gone.
+/// Threads: safe from any thread. Lock order: a PoolLink's, `mutex_`, a cache's biased lock, a
+/// CentralList's. `mutex_` is held neither while the device is asked for memory or given it back,
+/// nor while work is waited for, nor during a callback.
+class MemoryPool {
  public:
-  MemoryPool(Device device, MemoryManagerConfig config);
+  /// \param only_size  When not 0, the one size that buffers have.
+  static std::shared_ptr<MemoryPool> make(Device device,
+                                          MemoryManagerConfig config,
+                                          std::size_t only_size = 0);
   MemoryPool(const MemoryPool&) = delete;
   MemoryPool& operator=(const MemoryPool&) = delete;
-  ~MemoryPool();
 
   [[nodiscard]] const Device& device() const noexcept { return device_; }
   [[nodiscard]] DeviceState& device_state() const noexcept { return *device_state_; }
@@ -37,70 +52,160 @@ class MemoryPool : public std::enable_shared_from_this<MemoryPool> {
   /// Takes a block of at least `size` bytes for `stream`. A size of 0 gives a block of no memory.
   ///
   /// \throws Error  as `MemoryManager::get_buffer`.
-  Block* take(std::size_t size, DeviceType device_type, std::shared_ptr<StreamState> stream);
+  Block* take(std::size_t size, DeviceType device_type, const Stream& stream);
+  Block* take(std::size_t size,
+              DeviceType device_type,
+              const std::shared_ptr<StreamState>& stream);
 
   /// Takes a block. \returns null when the count limit is reached; else as `take`.
-  Block* try_take(std::size_t size, DeviceType device_type, std::shared_ptr<StreamState> stream);
+  Block* try_take(std::size_t size, DeviceType device_type, const Stream& stream);
 
   /// Gives a taken block back, used by its stream's work so far besides what it knows.
   static void give_back(Block* block) noexcept;
 
-  /// Gives cached blocks whose last use is over back to the device. \returns Bytes given back.
+  /// Gives segments that hold no taken block and whose uses are over back to the device.
+  /// \returns Bytes given back.
   std::size_t trim();
 
   [[nodiscard]] MemoryStats stats() const;
   [[nodiscard]] std::map<PoolKey, BufferPoolStats> pool_stats() const;
   [[nodiscard]] BufferPoolStats buffer_stats() const;
 
+  /// Takes over what the cache of a thread that ends holds. The link's lock is held.
+  void absorb(ThreadCache& cache) noexcept;
+
+  /// Takes over what is cached for a stream whose last handle is gone. The link's lock is held.
+  void retire(const StreamState& stream) noexcept;
+
  private:
   struct ClassPool {
-    Block* free = nullptr;
-    std::size_t cached = 0;
-    std::size_t existing = 0;
+    BlockList loose;
+    std::size_t existing = 0;  // blocks, taken or not
+    Span* carving = nullptr;   // has places for blocks that were never made
   };
   enum class Shortage { count, bytes, device };
   struct Request {
     std::size_t size;
-    PoolKey key;
+    std::size_t capacity;
+    DeviceType device_type;
+    std::size_t slot;
     std::shared_ptr<StreamState> stream;
-    Shortage shortage = Shortage::device;  ///< What the last attempt lacked.
+    std::uint64_t asked_stream;  // id that the caller named: 0 for the default stream
+    bool may_ask = true;         // the device, whether work is done: not while it is captured
+    Lane* lane = nullptr;
+    Shortage shortage = Shortage::device;  // what the last attempt lacked
     bool is_last_round = false;
-  };
-  /// One try: a cached block, or a new one; null when limits or the device leave no room.
-  Block* attempt(Request& request);
-  /// A cached block that may be used on the request's stream as it is.
-  static Block* ready_block(const Request& request, ClassPool& pool);
-  /// The cached block that was given back first.
-  static Block* oldest_block(ClassPool& pool);
-  static Block* take_next(Block** link, ClassPool& pool) noexcept;
-  void wait_for_uses(Block& block, StreamState& stream);
-  void note_taken_from_cache(const Block& block, bool must_wait);
-  void reserve(ClassPool& pool, std::size_t capacity);
-  Block* grow(Request& request);
-  void hand_out(Block& block, const Request& request);
 
+    /// Whose work may come at once; null for memory that the host writes, which is on no stream.
+    [[nodiscard]] const StreamState* user() const noexcept {
+      return device_type == DeviceType::cpu ? nullptr : stream.get();
+    }
+  };
+  enum class Fit { one_span, run, any_run };
+  class StoppedCaches;
+
+  MemoryPool(Device device, MemoryManagerConfig config, std::size_t only_size);
+  ~MemoryPool() = default;
+  void close() noexcept;
+
+  // Hits: memory_pool_hits.cpp. No lock but the cache's own.
+  Block* take_here(std::size_t size, DeviceType device_type, std::uint64_t stream) noexcept;
+  static bool return_here(MemoryPool& pool, Block* block) noexcept;
+  Block* refill(const Request& request) noexcept;
+  void spill(CacheEntry& entry, std::size_t slot) noexcept;
+  void hand_over(Block& block, std::size_t size, CacheEntry& entry) noexcept;
+  void fold(Tally& tally) noexcept;
+  void raise_peak(std::int64_t bytes) noexcept;
+  void count_bytes(std::int64_t capacity, std::int64_t requested) noexcept;
+
+  // Misses: memory_pool.cpp.
+  Block* take_slowly(std::size_t size,
+                     DeviceType device_type,
+                     const std::shared_ptr<StreamState>& stream,
+                     std::uint64_t asked_stream);
+  Block* take_nothing(DeviceType device_type);
+  Block* attempt(Request& request);
+  Block* cached_or_carved(Request& request, bool& must_wait);
+  Lane& lane_of(const std::shared_ptr<StreamState>& stream);
+  void remember_cache(const Request& request);
+  Block* ready_loose(const Request& request);
+  static void ask_about(const BlockList& list) noexcept;
+  Block* take_loose(Block& block, const Request& request);
+  Block* carve(const Request& request, Fit fit);
+  Span* take_span(std::size_t bytes, const Request& request, Fit fit);
+  Block* carve_from(Span& span, const Request& request);
+  [[nodiscard]] std::size_t blocks_wanted(std::size_t slot) const;
+  [[nodiscard]] std::size_t segment_size(const Request& request) const;
+  Block* grow(Request& request, std::size_t bytes);
+  MemoryBlock ask_device(DeviceType device_type, std::size_t bytes, std::exception_ptr& failure);
+  void hand_out(Block& block, const Request& request, bool must_wait);
+  void wait_for_uses(Block& block, StreamState& stream);
+
+  // Returns: memory_pool_returns.cpp.
+  void give_back_slowly(Block* block) noexcept;
+  void give_back_nothing(Block* block) noexcept;
+  Ticket end_of_use(Block& block) noexcept;
+  void loosen(Block& block, const Ticket& end);
+  void release_span(Span& span);
+  /// Makes every cached block a loose one.
+  void collect();
+  void empty_magazines(ThreadCache& cache, const Lane* only);
+  void empty_lists(Lane& lane);
+  void loosen_chain(Block* newest, const Lane& lane);
+  /// Gives the heap every span all of whose blocks are loose: those that `user` may use at once, or
+  /// with `any` all.
+  void dissolve(DeviceType device_type, const StreamState* user, SegmentHeap::Ready ready);
+  void drop_lane_if_over(Lane& lane);
+  [[nodiscard]] std::int64_t outstanding() const;
+  std::vector<SegmentHeap::Removed> remove_all_free();
+
+  // Limits and pressure: memory_pressure.cpp.
   [[nodiscard]] bool count_reached() const;
   [[nodiscard]] bool bytes_reached(std::size_t more) const;
   [[nodiscard]] bool may_grow(std::size_t bytes) const;
   [[nodiscard]] bool above_soft_limit(std::size_t more) const;
-
+  /// Segments to give back before the pool grows, so that what changing sizes leave does not pile
+  /// up.
+  std::vector<SegmentHeap::Removed> surplus(const Request& request);
   /// The ladder: each round tries something harsher. \returns False when nothing is left to try.
   bool make_room(Request& request, int round);
   [[nodiscard]] bool may_find_room() const;
   void finish_all_cached();
   std::size_t release_cached();
+  std::size_t give_to_device(std::vector<SegmentHeap::Removed>&& removed);
   [[noreturn]] void fail(const Request& request);
 
-  void cache(Block* block) noexcept;
+  [[nodiscard]] std::int64_t current_bytes() const;
+  [[nodiscard]] std::int64_t current_buffers() const;
+  [[nodiscard]] SegmentHeap& heap(DeviceType device_type) {
+    return heaps_[static_cast<std::size_t>(device_type)];
+  }
 
+  const std::uint64_t id_;
   const Device device_;
   const std::shared_ptr<DeviceState> device_state_;
   const MemoryManagerConfig config_;
-  std::mutex release_mutex_;  // before mutex_; held while the device is given memory back
+  const SizeClasses classes_;
+  const std::size_t only_size_;
+  const std::shared_ptr<PoolLink> link_ = std::make_shared<PoolLink>();
+
+  // Of takes and returns that caches have counted and passed on, and of those that used none.
+  alignas(64) std::atomic<std::int64_t> bytes_{0};
+  std::atomic<std::int64_t> requested_{0};
+  std::atomic<std::int64_t> peak_{0};
+
+  alignas(64) std::mutex release_mutex_;  // before mutex_; held while the device is given memory
   mutable std::mutex mutex_;
-  std::map<PoolKey, ClassPool> pools_;  // guarded by mutex_
-  MemoryStats stats_;                   // guarded by mutex_
-  std::size_t existing_ = 0;            // guarded by mutex_: blocks of all pools
+  // All below is guarded by mutex_.
+  bool is_closed_ = false;
+  std::size_t empty_buffers_ = 0;  // taken blocks of no memory
+  std::unordered_map<std::uint64_t, std::unique_ptr<Lane>> lanes_;  // by id of the stream
+  std::vector<std::shared_ptr<ThreadCache>> caches_;
+  std::array<ClassPool, kSlots> slots_;
+  std::map<PoolKey, std::size_t> large_;  // taken blocks of no class
+  std::array<SegmentHeap, kKinds> heaps_;
+  std::size_t existing_ = 0;  // blocks, taken or cached
+  MemoryStats totals_;        // but for what the atomics and the caches count
 };
 
 }  // namespace headrace::core

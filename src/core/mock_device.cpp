@@ -89,7 +89,9 @@ DeviceInfo MockState::info() const {
 }
 
 DeviceCaps MockState::caps() const {
-  return {.unified_memory = config_.unified_memory, .alignment = kAlignment};
+  return {.unified_memory = config_.unified_memory,
+          .alignment = kAlignment,
+          .granularity = config_.granularity};
 }
 
 void MockState::require_present_locked() const {

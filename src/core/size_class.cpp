@@ -33,7 +33,10 @@ std::size_t capacity_for(std::size_t size, SizeClassPolicy policy) {
   if (policy == SizeClassPolicy::exact) {
     return rounded;
   }
-  const std::size_t steps_per_doubling = policy == SizeClassPolicy::eighths ? 8 : 4;
+  // Above the classes a finer step costs nothing, and wastes little.
+  const std::size_t steps_per_doubling = rounded > kLargestClass                ? 64
+                                         : policy == SizeClassPolicy::eighths ? 8
+                                                                              : 4;
   const std::size_t step = std::bit_floor(rounded) / steps_per_doubling;
   return checked_round_up(rounded, std::max(step, kGranule));
 }

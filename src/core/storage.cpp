@@ -20,8 +20,8 @@ std::size_t byte_size(const Shape& shape, DataType dtype) {
 std::shared_ptr<Storage> make_storage(MemoryPool& pool,
                                       std::size_t size_bytes,
                                       DeviceType device_type,
-                                      std::shared_ptr<StreamState> stream) {
-  return std::make_shared<Storage>(pool.take(size_bytes, device_type, std::move(stream)));
+                                      const std::shared_ptr<StreamState>& stream) {
+  return std::make_shared<Storage>(pool.take(size_bytes, device_type, stream));
 }
 
 Tensor view(std::shared_ptr<Storage> storage,

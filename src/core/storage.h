@@ -21,7 +21,7 @@ class Storage {
   ~Storage() { MemoryPool::give_back(block_); }
 
   [[nodiscard]] Block& block() const noexcept { return *block_; }
-  [[nodiscard]] MemoryPool& pool() const noexcept { return *block_->owner(); }
+  [[nodiscard]] MemoryPool& pool() const noexcept { return block_->owner(); }
 
  private:
   Block* block_;
@@ -36,7 +36,7 @@ std::size_t byte_size(const Shape& shape, DataType dtype);
 std::shared_ptr<Storage> make_storage(MemoryPool& pool,
                                       std::size_t size_bytes,
                                       DeviceType device_type,
-                                      std::shared_ptr<StreamState> stream);
+                                      const std::shared_ptr<StreamState>& stream);
 
 /// A tensor at `offset_bytes` of `storage`.
 Tensor view(std::shared_ptr<Storage> storage,

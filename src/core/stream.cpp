@@ -17,7 +17,7 @@ void require_stream(const Stream& stream, const char* call) {
 }  // namespace
 
 std::uint64_t Stream::id() const noexcept {
-  return lease_ ? core::StreamAccess::state(*this)->id() : 0;
+  return core::StreamAccess::id(*this);
 }
 
 void Stream::synchronize() const {

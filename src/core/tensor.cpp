@@ -33,7 +33,7 @@ std::shared_ptr<Storage> bounce_buffer(MemoryPool& pool,
       throw;
     }
   }
-  const auto beside = std::make_shared<MemoryPool>(pool.device(), MemoryManagerConfig{});
+  const auto beside = MemoryPool::make(pool.device(), MemoryManagerConfig{});
   return core::make_storage(*beside, size_bytes, DeviceType::cpu, stream);
 }
 

@@ -56,10 +56,7 @@ Ticket StreamState::stamp() {
   if (owner_ == Owner::adopted) {
     return mark();
   }
-  const bool may_have_work =
-      dirty_.load(std::memory_order_acquire) || exposed_.load(std::memory_order_acquire);
-  const MarkerSerial last = begun_.load(std::memory_order_acquire);
-  return {shared_from_this(), may_have_work ? last + 1 : last};
+  return {shared_from_this(), stamp_serial()};
 }
 
 Ticket StreamState::next() noexcept {
@@ -99,10 +96,13 @@ void StreamState::raise_completed(MarkerSerial serial) noexcept {
 }
 
 bool StreamState::is_complete(MarkerSerial serial) noexcept {
-  if (serial <= completed_.load(std::memory_order_acquire)) {
+  if (has_passed(serial)) {
     return true;
   }
   try {
+    if (serial > recorded_.load(std::memory_order_acquire) && is_capturing()) {
+      return false;
+    }
     const std::shared_ptr<BackendStream> backend = recorded(serial);
     if (!backend) {
       return true;
@@ -112,8 +112,10 @@ bool StreamState::is_complete(MarkerSerial serial) noexcept {
   } catch (const Error& error) {
     if (error.code() != ErrorCode::device_lost) {
       log_error(error.what());
+      return false;
     }
-    return error.code() == ErrorCode::device_lost;
+    is_lost_.store(true, std::memory_order_relaxed);
+    return true;
   } catch (const std::exception& error) {
     log_error(error.what());
     return false;
@@ -226,6 +228,16 @@ bool UseList::all_complete_or_on(const StreamState& stream) noexcept {
   });
   return std::ranges::all_of(
       uses_, [&stream](const Use& use) { return use.ticket.stream.get() == &stream; });
+}
+
+bool UseList::all_passed_or_on(const StreamState* stream) noexcept {
+  std::erase_if(uses_,
+                [](const Use& use) { return use.ticket.stream->has_passed(use.ticket.serial); });
+  return uses_.empty() || (stream != nullptr && is_only_on(*stream));
+}
+
+std::optional<std::uint64_t> UseList::only_stream() const noexcept {
+  return uses_.size() == 1 ? std::optional(uses_.front().ticket.stream->id()) : std::nullopt;
 }
 
 void UseList::make_wait(StreamState& stream) const {

