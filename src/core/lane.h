@@ -58,9 +58,7 @@ class alignas(64) CentralList {
   /// The chain pushed first of those whose serial `stream` has passed.
   std::pair<Block*, std::size_t> pop_passed(const StreamState& stream) noexcept;
   /// Blocks in all chains.
-  [[nodiscard]] std::size_t size() const noexcept {
-    return size_.load(std::memory_order_relaxed);
-  }
+  [[nodiscard]] std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
 
  private:
   std::mutex mutex_;
@@ -77,9 +75,9 @@ class Lane {
   const std::shared_ptr<StreamState> stream;
   const std::unique_ptr<CentralList[]> lists;  ///< One a slot.
   /// Blocks taken for the stream less those that came back, but for what thread caches count.
-  std::int64_t taken = 0;    // guarded by the pool's lock
-  bool is_retired = false;   // guarded by the pool's lock; nothing is cached here then
-  int captures = 0;          // guarded by the pool's lock
+  std::int64_t taken = 0;   // guarded by the pool's lock
+  bool is_retired = false;  // guarded by the pool's lock; nothing is cached here then
+  int captures = 0;         // guarded by the pool's lock
 };
 
 }  // namespace headrace::core

@@ -51,9 +51,8 @@ MemoryPool::MemoryPool(Device device, MemoryManagerConfig config, std::size_t on
       device_(std::move(device)),
       device_state_(DeviceAccess::state(device_)),
       config_(std::move(config)),
-      classes_(only_size == 0
-                   ? SizeClasses(config_.size_classes)
-                   : SizeClasses::only(capacity_for(only_size, SizeClassPolicy::exact))),
+      classes_(only_size == 0 ? SizeClasses(config_.size_classes)
+                              : SizeClasses::only(capacity_for(only_size, SizeClassPolicy::exact))),
       only_size_(only_size) {
   link_->pool = this;
   device_state_->enlist(link_);
@@ -316,12 +315,11 @@ Block* MemoryPool::carve(const Request& request, Fit fit) {
 
 Span* MemoryPool::take_span(std::size_t bytes, const Request& request, Fit fit) {
   SegmentHeap& from = heap(request.device_type);
-  Span* span = fit == Fit::one_span
-                   ? from.take(bytes, request.user())
-                   : from.take_run(bytes,
-                                   request.user(),
-                                   fit == Fit::run ? SegmentHeap::Ready::at_once
-                                                   : SegmentHeap::Ready::any);
+  Span* span = fit == Fit::one_span ? from.take(bytes, request.user())
+                                    : from.take_run(bytes,
+                                                    request.user(),
+                                                    fit == Fit::run ? SegmentHeap::Ready::at_once
+                                                                    : SegmentHeap::Ready::any);
   if (span != nullptr) {
     span->slot = request.slot;
     span->capacity = request.capacity;

@@ -53,9 +53,7 @@ class MemoryPool {
   ///
   /// \throws Error  as `MemoryManager::get_buffer`.
   Block* take(std::size_t size, DeviceType device_type, const Stream& stream);
-  Block* take(std::size_t size,
-              DeviceType device_type,
-              const std::shared_ptr<StreamState>& stream);
+  Block* take(std::size_t size, DeviceType device_type, const std::shared_ptr<StreamState>& stream);
 
   /// Takes a block. \returns null when the count limit is reached; else as `take`.
   Block* try_take(std::size_t size, DeviceType device_type, const Stream& stream);
@@ -198,7 +196,7 @@ class MemoryPool {
   mutable std::mutex mutex_;
   // All below is guarded by mutex_.
   bool is_closed_ = false;
-  std::size_t empty_buffers_ = 0;  // taken blocks of no memory
+  std::size_t empty_buffers_ = 0;                                   // taken blocks of no memory
   std::unordered_map<std::uint64_t, std::unique_ptr<Lane>> lanes_;  // by id of the stream
   std::vector<std::shared_ptr<ThreadCache>> caches_;
   std::array<ClassPool, kSlots> slots_;

@@ -124,8 +124,8 @@ Block* MemoryPool::refill(const Request& request) noexcept {
   }
   Lane& lane = *entry->magazines->lane;
   CentralList& list = lane.lists[request.slot];
-  const auto [first, size] = request.device_type == DeviceType::cpu ? list.pop_passed(*lane.stream)
-                                                                    : list.pop();
+  const auto [first, size] =
+      request.device_type == DeviceType::cpu ? list.pop_passed(*lane.stream) : list.pop();
   if (first != nullptr) {
     Magazine& magazine = entry->magazines->slots[request.slot];
     Block* last = first;

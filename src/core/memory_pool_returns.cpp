@@ -204,8 +204,8 @@ void MemoryPool::dissolve(DeviceType device_type,
     for (Span* span : std::exchange(whole, {})) {
       bool may_go = true;
       for (std::size_t i = 0; i < span->carved && may_go; ++i) {
-        may_go = ready == SegmentHeap::Ready::any ||
-                 span->blocks[i].writers_.all_passed_or_on(user);
+        may_go =
+            ready == SegmentHeap::Ready::any || span->blocks[i].writers_.all_passed_or_on(user);
       }
       if (may_go) {
         release_span(*span);

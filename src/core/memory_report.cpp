@@ -50,8 +50,8 @@ MemoryStats MemoryPool::stats() const {
   for (const SegmentHeap& heap : heaps_) {
     stats.segments += heap.segment_count();
     stats.free_bytes += heap.free_bytes();
-    stats.largest_free_bytes = std::max<std::uint64_t>(stats.largest_free_bytes,
-                                                       heap.largest_free());
+    stats.largest_free_bytes =
+        std::max<std::uint64_t>(stats.largest_free_bytes, heap.largest_free());
   }
   return stats;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file
-/// Under AddressSanitizer, memory in the pool's hands that no work uses any more may not be touched.
+/// Under AddressSanitizer, memory in the pool's hands that no work uses any more may not be
+/// touched.
 #pragma once
 
 #include "core/block.h"

@@ -26,7 +26,7 @@ struct Span {
   Span* after = nullptr;
   bool is_free = false;
   std::uint64_t index_stream = 0;  ///< Of a free span: whose it is in the heap's index.
-  UseList uses;                    ///< Of a free span: work that may still use it. Else what its uncarved part had.
+  UseList uses;  ///< Of a free span: work that may still use it. Else what its uncarved part had.
 
   // What follows is the owner's while it is taken.
   std::unique_ptr<Block[]> blocks;
@@ -34,7 +34,7 @@ struct Span {
   std::size_t carved = 0;       ///< Blocks that were ever made; the first ones.
   std::size_t cached = 0;       ///< Blocks that are in the pool's hands one by one.
   std::size_t slot = 0;         ///< What kind of blocks it holds.
-  std::size_t capacity = 0;  ///< Bytes of a block.
+  std::size_t capacity = 0;     ///< Bytes of a block.
 };
 
 /// One allocation of the device, cut into spans that follow one another without a gap.

@@ -34,7 +34,7 @@ std::size_t capacity_for(std::size_t size, SizeClassPolicy policy) {
     return rounded;
   }
   // Above the classes a finer step costs nothing, and wastes little.
-  const std::size_t steps_per_doubling = rounded > kLargestClass                ? 64
+  const std::size_t steps_per_doubling = rounded > kLargestClass              ? 64
                                          : policy == SizeClassPolicy::eighths ? 8
                                                                               : 4;
   const std::size_t step = std::bit_floor(rounded) / steps_per_doubling;

@@ -53,7 +53,8 @@ class SizeClasses {
     // Counted from 0, the granules of a doubling share their highest bits_ + 1 bits with those of
     // its class.
     const std::size_t granule = (size - 1) >> granule_bits_;
-    const auto width = static_cast<std::size_t>(std::bit_width(granule | (std::size_t{1} << bits_)));
+    const auto width =
+        static_cast<std::size_t>(std::bit_width(granule | (std::size_t{1} << bits_)));
     const std::size_t doubling = width - bits_ - 1;
     return (doubling << bits_) + (granule >> doubling);
   }

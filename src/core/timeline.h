@@ -75,7 +75,8 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   Ticket mark();
 
   /// Whether marker `serial` is passed; no while it was not recorded and the stream is being
-  /// captured, which a marker would break. A lost device has passed every marker: nothing runs on it.
+  /// captured, which a marker would break. A lost device has passed every marker: nothing runs on
+  /// it.
   bool is_complete(MarkerSerial serial) noexcept;
 
   /// Waits on the host. \throws Error  `device_lost`.

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/biased_lock.h"
+
+#include "support/weak_memory.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace headrace::core {
+namespace {
+
+using test::ModelAtomic;
+using test::ModelData;
+using test::WeakMemory;
+
+// What is made weaker than the header asks, to see that it is noticed.
+enum class Weak { nothing, leave, owner_look, stopper_look, resume, barrier, owner_exchange, stop };
+
+template <Weak kWeak, bool kHasBarrier>
+struct ModelPlatform {
+  struct Order {
+    static std::memory_order of_store(std::memory_order asked, bool value) {
+      // `leave` and `resume` store false. They differ in whose they are: thread 0 is the owner.
+      const bool is_owner = WeakMemory::self() == 0;
+      const bool weakened = (kWeak == Weak::leave && !value && is_owner) ||
+                            (kWeak == Weak::resume && !value && !is_owner);
+      return weakened ? std::memory_order_relaxed : asked;
+    }
+    static std::memory_order of_load(std::memory_order asked) {
+      const bool is_owner = WeakMemory::self() == 0;
+      const bool weakened =
+          (kWeak == Weak::owner_look && is_owner) || (kWeak == Weak::stopper_look && !is_owner);
+      return weakened ? std::memory_order_relaxed : asked;
+    }
+  };
+  template <class T>
+  class Atomic : public ModelAtomic<T, Order> {
+   public:
+    using ModelAtomic<T, Order>::ModelAtomic;
+    T exchange(T value, std::memory_order asked) {
+      const bool is_owner = WeakMemory::self() == 0;
+      const bool weakened =
+          (kWeak == Weak::owner_exchange && is_owner) || (kWeak == Weak::stop && !is_owner);
+      return ModelAtomic<T, Order>::exchange(value, weakened ? std::memory_order_relaxed : asked);
+    }
+  };
+  static bool has_heavy_barrier() { return kHasBarrier; }
+  static void heavy_barrier() {
+    if (kHasBarrier && kWeak != Weak::barrier) {
+      WeakMemory::current().heavy_barrier();
+    }
+  }
+  static void light_barrier() {}
+  static void pause() { WeakMemory::current().pause(); }
+};
+
+struct Result {
+  std::size_t orders;
+  std::string failure;
+};
+
+/// An owner that goes in twice, beside a thread that stops it twice.
+template <Weak kWeak, bool kHasBarrier, int kEntries = 2, int kStops = 1>
+Result explore() {
+  using Platform = ModelPlatform<kWeak, kHasBarrier>;
+  struct Shared {
+    BasicBiasedLock<Platform> lock;
+    ModelData data;
+    bool owner_is_inside = false;
+    bool other_is_inside = false;
+  };
+  WeakMemory memory;
+  const std::size_t orders = memory.explore([] {
+    auto shared = std::make_shared<Shared>();
+    std::vector<std::function<void()>> bodies;
+    bodies.emplace_back([shared] {
+      for (int i = 0; i < kEntries; ++i) {
+        if (shared->lock.try_enter()) {
+          shared->owner_is_inside = true;
+          if (shared->other_is_inside) {
+            WeakMemory::current().fail("two are inside");
+          }
+          shared->data.touch();
+          shared->owner_is_inside = false;
+          shared->lock.leave();
+        }
+      }
+    });
+    bodies.emplace_back([shared] {
+      for (int i = 0; i < kStops; ++i) {
+        shared->lock.stop();
+        Platform::heavy_barrier();
+        shared->lock.await_owner();
+        shared->other_is_inside = true;
+        if (shared->owner_is_inside) {
+          WeakMemory::current().fail("two are inside");
+        }
+        shared->data.touch();
+        shared->other_is_inside = false;
+        shared->lock.resume();
+      }
+    });
+    return bodies;
+  });
+  return {orders, memory.failure()};
+}
+
+template <bool kHasBarrier>
+void expect_right_in_every_order() {
+  for (const Result& result :
+       {explore<Weak::nothing, kHasBarrier, 2, 1>(), explore<Weak::nothing, kHasBarrier, 1, 2>()}) {
+    EXPECT_EQ(result.failure, "") << "after " << result.orders << " orders";
+    EXPECT_GT(result.orders, 300U);
+  }
+}
+
+TEST(BiasedLock, IsRightInEveryOrderWithABarrier) {
+  expect_right_in_every_order<true>();
+}
+
+TEST(BiasedLock, IsRightInEveryOrderWithoutABarrier) {
+  expect_right_in_every_order<false>();
+}
+
+// The proof that the search can fail: each ordering in the header, weakened alone.
+TEST(BiasedLock, EveryOrderingInTheHeaderIsNeeded) {
+  EXPECT_NE((explore<Weak::barrier, true>().failure), "");
+  EXPECT_NE((explore<Weak::leave, true>().failure), "");
+  EXPECT_NE((explore<Weak::stopper_look, true>().failure), "");
+  EXPECT_NE((explore<Weak::resume, true>().failure), "");
+  EXPECT_NE((explore<Weak::owner_look, true>().failure), "");
+  EXPECT_NE((explore<Weak::owner_exchange, false>().failure), "");
+  EXPECT_NE((explore<Weak::stop, false>().failure), "");
+}
+
+TEST(BiasedLock, TheStoppedOwnerStaysOutUntilItMayGoOn) {
+  BiasedLock lock;
+  EXPECT_TRUE(lock.try_enter());
+  lock.leave();
+  lock.stop();
+  NativePlatform::heavy_barrier();
+  lock.await_owner();
+  EXPECT_FALSE(lock.try_enter());
+  lock.resume();
+  EXPECT_TRUE(lock.try_enter());
+  lock.leave();
+}
+
+TEST(BiasedLock, GuardsPlainDataOnRealThreadsStress) {
+  BiasedLock lock;
+  std::uint64_t guarded = 0;  // Plain: a fault shows as a lost addition, or to a race detector.
+  std::uint64_t by_owner = 0;
+  std::atomic<bool> is_over = false;
+  std::thread owner([&] {
+    while (!is_over.load()) {
+      if (lock.try_enter()) {
+        ++guarded;
+        lock.leave();
+        ++by_owner;
+      }
+    }
+  });
+  constexpr std::uint64_t kStops = 20'000;
+  for (std::uint64_t i = 0; i < kStops; ++i) {
+    lock.stop();
+    NativePlatform::heavy_barrier();
+    lock.await_owner();
+    ++guarded;
+    lock.resume();
+  }
+  is_over = true;
+  owner.join();
+  EXPECT_EQ(guarded, by_owner + kStops);
+}
+
+}  // namespace
+}  // namespace headrace::core
