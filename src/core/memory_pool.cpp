@@ -16,7 +16,7 @@ namespace {
 
 /// A magazine holds at most this many blocks and bytes, but always two blocks.
 constexpr std::size_t kMagazineBlocks = 64;
-constexpr std::size_t kMagazineBytes = std::size_t{1} << 20;
+constexpr std::size_t kMagazineBytes = std::size_t{8} << 20;
 /// Blocks of one class that are made together fill at most this many bytes.
 constexpr std::size_t kSpanBytes = std::size_t{256} << 10;
 /// A new segment is at least this part of what the pool has of its kind, and at most so many bytes
@@ -25,6 +25,8 @@ constexpr std::size_t kSegmentShare = 16;
 constexpr std::size_t kLargestShare = std::size_t{256} << 20;
 /// And so for blocks of a class.
 constexpr std::size_t kSpanShare = 8;
+/// A pool may grow by this part before threads are disturbed for what they keep.
+constexpr std::size_t kCollectionShare = 16;
 
 std::uint64_t next_pool_id() noexcept {
   static std::atomic<std::uint64_t> last{0};
@@ -150,7 +152,9 @@ Block* MemoryPool::attempt(Request& request) {
   {
     const std::scoped_lock lock(mutex_);
     request.lane = &lane_of(request.stream);
-    remember_cache(request);
+    if (request.slot != kNoSlot) {
+      remember_cache(*request.lane, request.asked_stream == 0);
+    }
     block = cached_or_carved(request, must_wait);
     if (block != nullptr) {
       ++totals_.hits;
@@ -184,6 +188,11 @@ Block* MemoryPool::cached_or_carved(Request& request, bool& must_wait) {
       return block;
     }
   }
+  const std::size_t growth = grown_since_collection_ + request.capacity;
+  if (may_grow(request.capacity) && !above_soft_limit(request.capacity) &&
+      growth < totals_.reserved_bytes / kCollectionShare) {
+    return nullptr;
+  }
   collect();
   if (Block* block = ready_loose(request)) {
     return block;
@@ -215,10 +224,9 @@ Lane& MemoryPool::lane_of(const std::shared_ptr<StreamState>& stream) {
   return *lane;
 }
 
-void MemoryPool::remember_cache(const Request& request) {
-  Lane& lane = *request.lane;
+void MemoryPool::remember_cache(Lane& lane, bool is_default) {
   // The end of another's stream can come at any time, so its frees are marked one by one.
-  if (request.slot == kNoSlot || lane.is_retired || lane.stream->is_adopted()) {
+  if (lane.is_retired || lane.stream->is_adopted()) {
     return;
   }
   ThreadCache* cache = ThreadCaches::cache_of(id_);
@@ -240,7 +248,7 @@ void MemoryPool::remember_cache(const Request& request) {
   const auto mine = std::ranges::find_if(
       cache->lanes, [&lane](const auto& magazines) { return magazines->lane == &lane; });
   if (mine != cache->lanes.end()) {
-    (*mine)->is_default |= request.asked_stream == 0;
+    (*mine)->is_default |= is_default;
     return;
   }
   cache->lanes.push_back(std::make_unique<Magazines>(lane, lane.stream->id()));
@@ -250,7 +258,7 @@ void MemoryPool::remember_cache(const Request& request) {
     cache->lanes.back()->slots.at(slot).limit = static_cast<std::int32_t>(
         std::clamp<std::size_t>(kMagazineBytes / capacity, 2, kMagazineBlocks));
   }
-  cache->lanes.back()->is_default = request.asked_stream == 0;
+  cache->lanes.back()->is_default = is_default;
 }
 
 Block* MemoryPool::ready_loose(const Request& request) {
@@ -261,7 +269,9 @@ Block* MemoryPool::ready_loose(const Request& request) {
   for (int look = 0; look < (request.may_ask ? 2 : 1); ++look) {
     for (Block* block = list.newest(); block != nullptr; block = BlockList::older(*block)) {
       if (block->writers_.all_passed_or_on(request.user())) {
-        return take_loose(*block, request);
+        take_loose(*block, request);
+        refill_from_loose(request);
+        return block;
       }
     }
     if (look == 0 && request.may_ask) {
@@ -269,6 +279,27 @@ Block* MemoryPool::ready_loose(const Request& request) {
     }
   }
   return nullptr;
+}
+
+void MemoryPool::refill_from_loose(const Request& request) {
+  CacheEntry* entry = ThreadCaches::find_again(id_, request.stream->id());
+  if (entry == nullptr || !entry->cache->lock.try_enter()) {
+    return;
+  }
+  // Nobody else can have stopped it, for that takes the pool's lock.
+  Magazine& magazine = entry->magazines->slots.at(request.slot);
+  Block* block = slots_.at(request.slot).loose.newest();
+  while (block != nullptr && magazine.size.get() < magazine.limit / 2) {
+    Block* older = BlockList::older(*block);
+    if (block->writers_.all_passed_or_on(request.user())) {
+      take_loose(*block, request);
+      begin_use(*block, request);
+      block->next_ = std::exchange(magazine.top, block);
+      magazine.size.add(1);
+    }
+    block = older;
+  }
+  entry->cache->lock.leave();
 }
 
 void MemoryPool::ask_about(const BlockList& list) noexcept {
@@ -405,6 +436,7 @@ Block* MemoryPool::grow(Request& request, std::size_t bytes) {
     return nullptr;
   }
   heap(request.device_type).add(memory, given);
+  grown_since_collection_ += given;
   poison(memory.host, given);
   ++totals_.misses;
   totals_.peak_reserved_bytes = std::max(totals_.peak_reserved_bytes, totals_.reserved_bytes);
@@ -428,16 +460,23 @@ MemoryBlock MemoryPool::ask_device(DeviceType device_type,
 
 void MemoryPool::hand_out(Block& block, const Request& request, bool must_wait) {
   unpoison(block);
-  block.lane_ = request.lane;
-  block.stream_id_ = request.stream->id();
   block.requested_.store(request.size, std::memory_order_relaxed);
-  if (!must_wait) {  // Then uses that are not over are the stream's own.
-    MarkerSerial end = 0;
-    block.writers_.for_each([&end](const Ticket& use) { end = std::max(end, use.serial); });
-    block.end_uses_at(end);
+  if (must_wait) {
+    block.lane_ = request.lane;
+    block.stream_id_ = request.stream->id();
+  } else {
+    begin_use(block, request);
   }
   ++request.lane->taken;
   count_bytes(static_cast<std::int64_t>(block.capacity()), static_cast<std::int64_t>(request.size));
+}
+
+void MemoryPool::begin_use(Block& block, const Request& request) {
+  block.lane_ = request.lane;
+  block.stream_id_ = request.stream->id();
+  MarkerSerial end = 0;  // Uses that are not over are the stream's own.
+  block.writers_.for_each([&end](const Ticket& use) { end = std::max(end, use.serial); });
+  block.end_uses_at(end);
 }
 
 void MemoryPool::wait_for_uses(Block& block, StreamState& stream) {

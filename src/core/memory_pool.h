@@ -108,13 +108,18 @@ class MemoryPool {
 
   // Hits: memory_pool_hits.cpp. No lock but the cache's own.
   Block* take_here(std::size_t size, DeviceType device_type, std::uint64_t stream) noexcept;
-  static bool return_here(MemoryPool& pool, Block* block) noexcept;
+  static bool return_here(Block& block, CacheEntry& entry) noexcept;
+  static void give_back_again(Block* block) noexcept;
+  bool spill_if_full(CacheEntry& entry, std::size_t slot) noexcept;
+  void refill_from_loose(const Request& request);
   Block* refill(const Request& request) noexcept;
   void spill(CacheEntry& entry, std::size_t slot) noexcept;
   void hand_over(Block& block, std::size_t size, CacheEntry& entry) noexcept;
   void fold(Tally& tally) noexcept;
   void raise_peak(std::int64_t bytes) noexcept;
   void count_bytes(std::int64_t capacity, std::int64_t requested) noexcept;
+
+  Block* take_missed(std::size_t size, DeviceType device_type, const Stream& stream);
 
   // Misses: memory_pool.cpp.
   Block* take_slowly(std::size_t size,
@@ -125,7 +130,8 @@ class MemoryPool {
   Block* attempt(Request& request);
   Block* cached_or_carved(Request& request, bool& must_wait);
   Lane& lane_of(const std::shared_ptr<StreamState>& stream);
-  void remember_cache(const Request& request);
+  /// Makes the calling thread keep blocks of a stream, if it does not yet.
+  void remember_cache(Lane& lane, bool is_default);
   Block* ready_loose(const Request& request);
   static void ask_about(const BlockList& list) noexcept;
   Block* take_loose(Block& block, const Request& request);
@@ -137,10 +143,12 @@ class MemoryPool {
   Block* grow(Request& request, std::size_t bytes);
   MemoryBlock ask_device(DeviceType device_type, std::size_t bytes, std::exception_ptr& failure);
   void hand_out(Block& block, const Request& request, bool must_wait);
+  void begin_use(Block& block, const Request& request);
   void wait_for_uses(Block& block, StreamState& stream);
 
   // Returns: memory_pool_returns.cpp.
   void give_back_slowly(Block* block) noexcept;
+  void keep_from_now_on(Lane& lane) noexcept;
   void give_back_nothing(Block* block) noexcept;
   Ticket end_of_use(Block& block) noexcept;
   void loosen(Block& block, const Ticket& end);
@@ -203,7 +211,8 @@ class MemoryPool {
   std::map<PoolKey, std::size_t> large_;  // taken blocks of no class
   std::array<SegmentHeap, kKinds> heaps_;
   std::size_t existing_ = 0;  // blocks, taken or cached
-  MemoryStats totals_;        // but for what the atomics and the caches count
+  std::size_t grown_since_collection_ = 0;
+  MemoryStats totals_;  // but for what the atomics and the caches count
 };
 
 }  // namespace headrace::core

@@ -9,11 +9,16 @@
 namespace headrace::core {
 
 Block* MemoryPool::take(std::size_t size, DeviceType device_type, const Stream& stream) {
-  const std::uint64_t id = StreamAccess::id(stream);
-  if (Block* block = take_here(size, device_type, id)) [[likely]] {
+  if (Block* block = take_here(size, device_type, StreamAccess::id(stream))) [[likely]] {
     return block;
   }
-  return take_slowly(size, device_type, device_state_->resolve(stream), id);
+  return take_missed(size, device_type, stream);
+}
+
+[[gnu::noinline]] Block* MemoryPool::take_missed(std::size_t size,
+                                                 DeviceType device_type,
+                                                 const Stream& stream) {
+  return take_slowly(size, device_type, device_state_->resolve(stream), StreamAccess::id(stream));
 }
 
 Block* MemoryPool::take(std::size_t size,
@@ -35,15 +40,14 @@ inline Block* MemoryPool::take_here(std::size_t size,
   Magazine& magazine = entry->magazines->slots[slot_of(device_type, classes_.index_of(size))];
   Block* block = magazine.top;
   // The host is on no stream, so memory that it will write must be out of every use.
-  if (block != nullptr && device_type == DeviceType::cpu &&
-      !entry->magazines->lane->stream->has_passed(block->serial_)) {
-    block = nullptr;
+  if (block == nullptr || (device_type == DeviceType::cpu &&
+                           !block->lane_->stream->has_passed(block->serial_))) [[unlikely]] {
+    entry->cache->lock.leave();
+    return nullptr;
   }
-  if (block != nullptr) [[likely]] {
-    magazine.top = block->next_;
-    magazine.size.add(-1);
-    hand_over(*block, size, *entry);
-  }
+  magazine.top = block->next_;
+  magazine.size.add(-1);
+  hand_over(*block, size, *entry);
   entry->cache->lock.leave();
   return block;
 }
@@ -61,47 +65,65 @@ inline void MemoryPool::hand_over(Block& block, std::size_t size, CacheEntry& en
 }
 
 void MemoryPool::give_back(Block* block) noexcept {
-  if (block->has_uses_) [[unlikely]] {
-    block->forget_outcome();  // May run a destructor of the user's: before any lock.
-  }
-  MemoryPool& pool = *block->pool_;
-  if (block->slot_ == kNoSlot || !return_here(pool, block)) {
-    pool.give_back_slowly(block);
+  CacheEntry* entry = ThreadCaches::find(block->pool_->id_, block->stream_id_);
+  if (entry == nullptr || block->has_uses_ || !return_here(*block, *entry)) [[unlikely]] {
+    give_back_again(block);
   }
 }
 
-inline bool MemoryPool::return_here(MemoryPool& pool, Block* block) noexcept {
-  CacheEntry* entry = ThreadCaches::find(pool.id_, block->stream_id_);
-  const StreamState& stream = *block->lane_->stream;
-  if (entry == nullptr || !block->is_used_only_on(stream) || !entry->cache->lock.try_enter()) {
+inline bool MemoryPool::return_here(Block& block, CacheEntry& entry) noexcept {
+  ThreadCache& cache = *entry.cache;
+  if (block.slot_ == kNoSlot || !cache.lock.try_enter()) [[unlikely]] {
     return false;
   }
-  Magazines& magazines = *entry->magazines;
-  if (magazines.lane == nullptr) {
-    entry->cache->lock.leave();
+  Magazines& magazines = *entry.magazines;
+  Magazine& magazine = magazines.slots[block.slot_];
+  if (magazines.lane == nullptr || magazine.size.get() >= magazine.limit) [[unlikely]] {
+    cache.lock.leave();
     return false;
   }
-  block->end_uses_at(stream.stamp_serial());
-  poison_if_over(*block, stream);
-  Magazine& magazine = magazines.slots[block->slot_];
-  if (magazine.size.get() >= magazine.limit) [[unlikely]] {
-    pool.spill(*entry, block->slot_);
-  }
-  const auto capacity = static_cast<std::int64_t>(block->capacity());
-  const auto requested =
-      static_cast<std::int64_t>(block->requested_.load(std::memory_order_relaxed));
-  block->requested_.store(0, std::memory_order_relaxed);
-  block->next_ = magazine.top;
-  magazine.top = block;
+  block.serial_ = block.lane_->stream->stamp_serial();
+  poison_if_over(block, *block.lane_->stream);
+  cache.tally.bytes.add(-static_cast<std::int64_t>(block.capacity_));
+  cache.tally.requested.add(
+      -static_cast<std::int64_t>(block.requested_.load(std::memory_order_relaxed)));
+  block.requested_.store(0, std::memory_order_relaxed);
+  block.next_ = magazine.top;
+  magazine.top = &block;
   magazine.size.add(1);
   magazines.returns.add(1);
-  entry->cache->tally.bytes.add(-capacity);
-  entry->cache->tally.requested.add(-requested);
-  entry->cache->lock.leave();
+  cache.lock.leave();
   return true;
 }
 
-[[gnu::noinline]] void MemoryPool::spill(CacheEntry& entry, std::size_t slot) noexcept {
+[[gnu::noinline]] void MemoryPool::give_back_again(Block* block) noexcept {
+  block->forget_outcome();  // May run a destructor of the user's: before any lock.
+  CacheEntry* entry = ThreadCaches::find_again(block->pool_->id_, block->stream_id_);
+  if (entry != nullptr && block->slot_ != kNoSlot &&
+      block->is_used_only_on(*block->lane_->stream)) {
+    block->forget_uses();  // They are on the stream, before the point that is noted.
+    if (block->pool_->spill_if_full(*entry, block->slot_) && return_here(*block, *entry)) {
+      return;
+    }
+  }
+  block->pool_->give_back_slowly(block);
+}
+
+bool MemoryPool::spill_if_full(CacheEntry& entry, std::size_t slot) noexcept {
+  if (!entry.cache->lock.try_enter()) {
+    return false;
+  }
+  if (entry.magazines->lane != nullptr) {
+    const Magazine& magazine = entry.magazines->slots[slot];
+    if (magazine.size.get() >= magazine.limit) {
+      spill(entry, slot);
+    }
+  }
+  entry.cache->lock.leave();
+  return true;
+}
+
+void MemoryPool::spill(CacheEntry& entry, std::size_t slot) noexcept {
   Lane& lane = *entry.magazines->lane;
   Magazine& magazine = entry.magazines->slots[slot];
   const std::int32_t kept = magazine.size.get() / 2;
@@ -118,8 +140,14 @@ inline bool MemoryPool::return_here(MemoryPool& pool, Block* block) noexcept {
 }
 
 Block* MemoryPool::refill(const Request& request) noexcept {
-  CacheEntry* entry = ThreadCaches::find(id_, request.stream->id());
-  if (request.slot == kNoSlot || entry == nullptr || !entry->cache->lock.try_enter()) {
+  CacheEntry* entry = ThreadCaches::find_again(id_, request.asked_stream);
+  if (entry == nullptr || request.slot == kNoSlot) {
+    return nullptr;
+  }
+  if (Block* block = take_here(request.size, request.device_type, request.asked_stream)) {
+    return block;  // It was not at hand before.
+  }
+  if (!entry->cache->lock.try_enter()) {
     return nullptr;
   }
   Lane& lane = *entry->magazines->lane;

@@ -5,6 +5,7 @@
 #include "core/poison.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace headrace::core {
@@ -48,6 +49,9 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
     count_bytes(-static_cast<std::int64_t>(block->capacity()),
                 -static_cast<std::int64_t>(block->requested_.load(std::memory_order_relaxed)));
     Lane& lane = *block->lane_;
+    if (block->slot_ != kNoSlot && !is_closed_) {
+      keep_from_now_on(lane);
+    }
     --lane.taken;
     block->writers_.add(block->readers_);
     block->readers_.clear();
@@ -66,6 +70,14 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
   }
   if (is_last) {
     delete this;
+  }
+}
+
+void MemoryPool::keep_from_now_on(Lane& lane) noexcept {
+  try {
+    remember_cache(lane, false);
+  } catch (const std::bad_alloc&) {
+    // Without a cache the next return is dearer, that is all.
   }
 }
 
@@ -136,6 +148,7 @@ void MemoryPool::release_span(Span& span) {
 }
 
 void MemoryPool::collect() {
+  grown_since_collection_ = 0;
   const StoppedCaches stopped(caches_);
   for (const std::shared_ptr<ThreadCache>& cache : caches_) {
     empty_magazines(*cache, nullptr);

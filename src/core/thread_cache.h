@@ -95,14 +95,17 @@ struct CacheEntry {
 /// The calling thread's caches.
 class ThreadCaches {
  public:
-  /// \returns null when the thread has none for the pool and stream, or none at hand.
+  /// \returns null when none for the pool and stream is at hand.
   static CacheEntry* find(std::uint64_t pool, std::uint64_t stream) noexcept {
     if (table_ == nullptr) {
       return nullptr;
     }
     CacheEntry& entry = table_->entries[place_of(pool, stream)];
-    return entry.pool == pool && entry.stream == stream ? &entry : find_again(pool, stream);
+    return entry.pool == pool && entry.stream == stream ? &entry : nullptr;
   }
+
+  /// Looks through all of the thread's caches, and puts what it finds at hand.
+  static CacheEntry* find_again(std::uint64_t pool, std::uint64_t stream) noexcept;
 
   /// The thread's cache of the pool, or null.
   static ThreadCache* cache_of(std::uint64_t pool) noexcept;
@@ -124,8 +127,6 @@ class ThreadCaches {
     return (pool * 5 + stream) % kPlaces;
   }
   static Table* table();
-  /// Looks through all caches, and puts what it finds at hand.
-  static CacheEntry* find_again(std::uint64_t pool, std::uint64_t stream) noexcept;
 
   // Trivial, so that finding it costs one load; Holder empties it when the thread ends.
   static constinit thread_local Table* table_
