@@ -112,6 +112,7 @@ void Engine::empty_slots_locked() {
     slot.failures.clear();
     slot.error = nullptr;
     slot.starved = nullptr;
+    slot.retry = false;
   }
 }
 
@@ -231,7 +232,7 @@ void Engine::recycle(std::unique_ptr<Lease> lease) noexcept {
   const std::scoped_lock lock(mutex_);
   spare_leases_.push_back(std::move(lease));
   for (Slot& slot : slots_) {
-    slot.retry = slot.retry || slot.starved != nullptr;
+    slot.retry = slot.retry || slot.lacks_memory();  // Also when an attempt is under way.
   }
   work_.notify_all();
 }

@@ -26,7 +26,8 @@ namespace headrace::loader {
 ///
 /// Workers take rows of the oldest batch that is not full, so that the next batch is always the one
 /// all of them work on; whoever reads a batch's last row ships it. The consumer takes slots in the
-/// plan's order.
+/// plan's order. Slots get their memory in that order too, one at a time, so that no batch waits
+/// for memory that a later one holds.
 /// Locks, in order: `control_` (start, stop, restore: one at a time), `ship_` (one shipment at a
 /// time), `mutex_` (all that follows it). No call of the source's or of the device's that can wait
 /// is made under `mutex_`.
@@ -105,6 +106,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void open_slot(Slot& slot, Lock& lock);
   void fill_from_serial(Slot& slot, Lock& lock, const std::string& track);
   bool prepare_memory(Slot& slot, const std::shared_ptr<const BatchLayout>& layout);
+  void provide(Slot& slot, const std::shared_ptr<const BatchLayout>& layout);
+  bool take_from_empty(Slot& slot);
+  bool drop_from_empty();
   bool begin_attempt(Slot& slot);
   void end_attempt(Slot& slot, std::exception_ptr starved);
   bool wait_for_last_use(const Slot& slot);
@@ -140,6 +144,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::unique_ptr<const Plan> plan_;  // of this generation; never null
   LoaderState start_;
   SlotMemory memory_;
+  bool memory_is_short_ = false;  // found lately; belongs to who opens the slot that lacks memory
   std::vector<Slot> slots_;
   const std::size_t depth_;                  // batches ready at once: the config's, or what fits
   std::uint64_t next_batch_ = 0;             // lowest batch not handed out

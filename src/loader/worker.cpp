@@ -97,8 +97,12 @@ Slot* Engine::slot_to_open_locked() {
   const std::uint64_t end = std::min(next_batch_ + depth_, plan_->batch_count());
   for (std::uint64_t batch = next_batch_; batch < end; ++batch) {
     Slot& slot = slots_[batch % slots_.size()];
+    if (slot.lacks_memory()) {
+      return nullptr;  // Else later batches might take all there is, and it would wait for ever.
+    }
     if (slot.state == Slot::State::empty && slot.batch != batch) {
       slot.state = Slot::State::opening;
+      slot.has_memory = false;
       slot.batch = batch;
       slot.plan = plan_->batch(batch);
       slot.next_row = slot.rows_done = 0;
@@ -181,7 +185,7 @@ void Engine::fill_from_serial(Slot& slot, Lock& lock, const std::string& track) 
 bool Engine::prepare_memory(Slot& slot, const std::shared_ptr<const BatchLayout>& layout) {
   while (begin_attempt(slot)) {
     try {
-      memory_.provide(slot, layout);
+      provide(slot, layout);
       end_attempt(slot, nullptr);
       return wait_for_last_use(slot);
     } catch (const Error&) {
@@ -189,6 +193,43 @@ bool Engine::prepare_memory(Slot& slot, const std::shared_ptr<const BatchLayout>
     }
   }
   return false;
+}
+
+void Engine::provide(Slot& slot, const std::shared_ptr<const BatchLayout>& layout) {
+  memory_.leave_what_is_held(slot);
+  if (memory_is_short_) {
+    take_from_empty(slot);  // Asking first would have the manager look through all it has.
+  }
+  while (true) {
+    try {
+      memory_.provide(slot, layout);
+      return;
+    } catch (const Error& error) {
+      memory_is_short_ =
+          error.code() == ErrorCode::capacity || error.code() == ErrorCode::out_of_memory;
+      if (!memory_is_short_ || !(take_from_empty(slot) || drop_from_empty())) {
+        throw;
+      }
+    }
+  }
+}
+
+bool Engine::take_from_empty(Slot& slot) {
+  const std::scoped_lock lock(mutex_);
+  return std::ranges::any_of(slots_, [this, &slot](Slot& other) {
+    return other.state == Slot::State::empty && memory_.take_over(other, slot);
+  });
+}
+
+bool Engine::drop_from_empty() {
+  std::vector<std::shared_ptr<core::Storage>> dropped;  // Given back with no lock held.
+  const std::scoped_lock lock(mutex_);
+  for (Slot& slot : slots_) {
+    if (slot.state == Slot::State::empty && dropped.empty()) {
+      dropped = memory_.drop(slot);
+    }
+  }
+  return !dropped.empty();
 }
 
 bool Engine::begin_attempt(Slot& slot) {
@@ -206,6 +247,9 @@ void Engine::end_attempt(Slot& slot, std::exception_ptr starved) {
   if (slot.starved) {
     slot.last_failed_attempt = slot.attempts_begun;
     ready_.notify_all();
+  } else {
+    slot.has_memory = true;
+    work_.notify_all();
   }
 }
 
@@ -271,6 +315,9 @@ void Engine::read_row(const Chunk& chunk,
 
 void Engine::ship(Slot& slot, Lock& lock) {
   slot.state = Slot::State::shipping;
+  if (!slot.has_memory) {
+    work_.notify_all();  // It failed before it had any; the next may be opened.
+  }
   lock.unlock();
   const Clock::time_point begin = Clock::now();
   std::size_t bytes = 0;
