@@ -122,5 +122,55 @@ TEST_P(LoaderMemory, SlotsThatAreTooSmallMakeRoom) {
   EXPECT_FALSE(loader.get_batch());
 }
 
+TEST_P(LoaderMemory, TryGetThrowsNothingWhileMemoryIsStillBeingLookedFor) {
+  const std::size_t all = need<CountingSource>(config(kBatch)).bytes;
+  Gate gate;
+  std::atomic<bool> holding{false};
+  std::atomic<bool> held_up{false};
+  MemoryManagerConfig limits;
+  limits.byte_limit = all / 4;
+  limits.pressure_callback = [&](std::size_t) {
+    if (holding) {
+      held_up = true;
+      gate.pass();
+    }
+    return false;
+  };
+  AsyncDataLoader loader(std::make_shared<CountingSource>(kBatch * kBatches), with(limits, 1));
+  loader.start();
+  std::optional<GPUBatch> held = loader.get_batch();
+  int failures = 0;
+  while (!held_up) {
+    try {
+      loader.try_get_batch();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::out_of_memory);
+      holding = ++failures > 0;  // It is tried once more, because somebody asked.
+    }
+  }
+  EXPECT_GT(failures, 0);
+  const auto ask = [&loader] { EXPECT_FALSE(loader.try_get_batch()); };
+  EXPECT_NO_THROW(ask());
+  EXPECT_NO_THROW(ask());
+  held.reset();
+  gate.open();
+  EXPECT_EQ(loader.get_batch()->sample_ids()[0], kBatch);
+}
+
+TEST_P(LoaderMemory, WhoHoldsNothingIsNeverToldThatMemoryIsShort) {
+  for (const std::size_t slots : {1, 2, 3}) {
+    AsyncDataLoaderConfig settings = config(kBatch);
+    settings.byte_budget = slots * 1792 + 10;  // 64 x 28 bytes: 768 + 512 + 512 packed.
+    settings.epochs = 20;
+    AsyncDataLoader loader(std::make_shared<CountingSource>(kBatch * kBatches), settings);
+    loader.start();
+    std::size_t batches = 0;
+    while (!loader.is_finished()) {
+      batches += loader.try_get_batch() ? 1 : 0;
+    }
+    EXPECT_EQ(batches, kBatches * 20);
+  }
+}
+
 }  // namespace
 }  // namespace headrace::testing
