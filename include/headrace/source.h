@@ -42,7 +42,7 @@ class HEADRACE_EXPORT DataSource {
   /// Number of samples from one reset to the end.
   [[nodiscard]] virtual std::size_t size() const = 0;
 
-  /// Goes back to the first sample.
+  /// Goes back to the first sample. A loader calls it before its first batch too.
   virtual void reset() = 0;
 };
 

@@ -17,6 +17,7 @@ void SerialFeed::begin(std::size_t batch_size) {
   turn_ = 0;
   ended_ = false;
   batch_size_ = batch_size;
+  in_step_ = false;  // Others may have read from the source.
 }
 
 std::optional<SourceBatch> SerialFeed::take(std::uint64_t b,
@@ -30,12 +31,11 @@ std::optional<SourceBatch> SerialFeed::take(std::uint64_t b,
     }
   }
   const Turn turn(*this);
-  if (b == 0 || !in_step_) {
+  if (!std::exchange(in_step_, false)) {
     go_to(place);
   } else if (plan.step == 0) {
-    reset();
+    source_->reset();
   }
-  in_step_ = at_first_sample_ = false;
   std::optional<SourceBatch> batch = source_->get_batch(plan.valid);
   if (!batch) {
     throw Error(ErrorCode::corrupt_data,
@@ -54,18 +54,9 @@ SerialFeed::Turn::~Turn() {
   feed_.turn_changed_.notify_all();
 }
 
-void SerialFeed::reset() {
-  in_step_ = false;
-  source_->reset();
-  at_first_sample_ = true;
-}
-
 void SerialFeed::go_to(std::uint64_t place) {
-  if (!at_first_sample_) {
-    reset();
-  }
+  source_->reset();
   for (std::uint64_t skipped = 0; skipped < place;) {
-    at_first_sample_ = false;
     const auto step = std::min<std::uint64_t>(batch_size_, place - skipped);
     if (!source_->get_batch(step)) {
       throw Error(

@@ -50,7 +50,6 @@ class SerialFeed {
     SerialFeed& feed_;
   };
 
-  void reset();
   void go_to(std::uint64_t place);
   static void check(const SourceBatch& batch, const PlannedBatch& plan);
 
@@ -60,8 +59,7 @@ class SerialFeed {
   std::uint64_t turn_ = 0;      // guarded by mutex_
   bool ended_ = false;          // guarded by mutex_
   std::size_t batch_size_ = 1;  // the rest belongs to whoever has the turn
-  bool at_first_sample_ = true;
-  bool in_step_ = false;  // the source stands where the last batch ended
+  bool in_step_ = false;        // the source stands where the last batch ended
 };
 
 }  // namespace headrace::loader

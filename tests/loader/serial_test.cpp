@@ -47,7 +47,7 @@ TEST_P(LoaderSerial, CallsNeverOverlapAndOrderIsTheSources) {
       EXPECT_EQ(all[i], static_cast<float>(i % 50));
     }
     EXPECT_FALSE(source->overlapped);
-    EXPECT_EQ(source->resets.load(), 2);
+    EXPECT_EQ(source->resets.load(), 3);  // Once for every epoch, the first included.
   }
 }
 
@@ -129,6 +129,18 @@ TEST_P(LoaderSerial, RestoreResetsAndSkips) {
   EXPECT_EQ(first_inputs(loader), (std::vector<float>{8, 9}));
   loader.start();
   EXPECT_EQ(first_inputs(loader).size(), 20U);
+}
+
+TEST_P(LoaderSerial, ASourceThatIsNotAtItsStartIsReset) {
+  auto source = std::make_shared<CountingSerialSource>(10);
+  source->get_batch(3);
+  for (int loaders = 0; loaders < 2; ++loaders) {
+    AsyncDataLoader loader(source, config(4));
+    loader.start();
+    const std::vector<float> all = first_inputs(loader);
+    ASSERT_EQ(all.size(), 10U);
+    EXPECT_EQ(all.front(), 0.0F);
+  }
 }
 
 TEST_P(LoaderSerial, AnErrorComesAtItsBatchAndTheRestFollows) {
