@@ -34,7 +34,8 @@ Engine::Engine(std::shared_ptr<SampleSource> source,
                std::shared_ptr<DataSource> serial_source,
                AsyncDataLoaderConfig config)
     : source_(std::move(source)),
-      serial_(serial_source ? std::make_unique<SerialFeed>(std::move(serial_source)) : nullptr),
+      serial_(serial_source ? std::make_unique<SerialFeed>(std::move(serial_source), stopping_)
+                            : nullptr),
       config_(std::move(config)),
       source_name_(source_ ? source_->name() : "the data source"),
       size_(source_ ? source_->size() : serial_->size()),
@@ -103,6 +104,7 @@ void Engine::begin_generation() {
   read_time_ = slot_wait_time_ = ship_time_ = batch_wait_time_ = handoff_time_ = {};
   ++generation_;
   phase_ = Phase::running;
+  stopping_ = false;
 }
 
 void Engine::empty_slots_locked() {
@@ -135,6 +137,7 @@ void Engine::end_running() noexcept {
   {
     const std::scoped_lock lock(mutex_);
     phase_ = phase_ == Phase::running ? Phase::stopped : phase_;
+    stopping_ = true;
     work_.notify_all();
     ready_.notify_all();
   }

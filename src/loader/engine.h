@@ -123,6 +123,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
              Clock::time_point end,
              std::uint64_t batch) const;
 
+  std::atomic<bool> stopping_{false};           // looked at before every call of the source's
   const std::shared_ptr<SampleSource> source_;  // one of the two is set
   const std::unique_ptr<SerialFeed> serial_;
   const AsyncDataLoaderConfig config_;

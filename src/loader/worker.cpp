@@ -271,7 +271,7 @@ void Engine::read_chunk(const Chunk& chunk,
   lock.unlock();
   const Clock::time_point begin = Clock::now();
   std::vector<RowFailure> failures;
-  for (std::size_t row = chunk.begin; row < chunk.end; ++row) {
+  for (std::size_t row = chunk.begin; row < chunk.end && !stopping_; ++row) {
     const std::uint64_t sample = plan_->sample(chunk.slot->plan, row);
     try {
       read_row(chunk, row, sample, view);
@@ -287,6 +287,9 @@ void Engine::read_chunk(const Chunk& chunk,
   Slot& slot = *chunk.slot;
   read_time_.add(end - begin);
   trace(track, "read", begin, end, slot.plan.id);
+  if (stopping_) {
+    return;  // Rows may be missing, and nobody will ask for the batch.
+  }
   std::ranges::move(failures, std::back_inserter(slot.failures));
   slot.rows_done += chunk.end - chunk.begin;
   if (slot.rows_done == slot.plan.read_rows) {

@@ -84,6 +84,31 @@ TEST_P(LoaderLife, StopWakesAWaitingConsumer) {
   stopping.get();
 }
 
+TEST_P(LoaderLife, StopWaitsForNoMoreThanTheReadsInFlight) {
+  auto source = std::make_shared<CountingSource>(4000);
+  Gate gate;
+  std::atomic<int> calls{0};
+  source->on_read = [&](const ReadContext&) {
+    ++calls;
+    gate.pass();
+  };
+  AsyncDataLoaderConfig settings = config(512);
+  settings.workers = 2;
+  AsyncDataLoader loader(source, settings);
+  loader.start();
+  auto waiting = std::async(std::launch::async,
+                            [&loader] { return code_of([&loader] { loader.get_batch(); }); });
+  gate.wait_for_waiting(2);
+  auto stopping = std::async(std::launch::async, [&loader] { loader.stop(); });
+  EXPECT_EQ(waiting.get(), ErrorCode::stopped);
+  gate.open();
+  stopping.get();
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(loader.stats().batches_produced, 0U);
+  loader.start();
+  EXPECT_EQ(drain(loader).size(), 4000U);
+}
+
 TEST_P(LoaderLife, StopWhileEverythingIsFullOrEmpty) {
   auto source = std::make_shared<CountingSource>(400);
   AsyncDataLoader full(source, config(4));

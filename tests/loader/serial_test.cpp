@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <future>
 #include <thread>
 
 namespace headrace::testing {
@@ -141,6 +142,32 @@ TEST_P(LoaderSerial, ASourceThatIsNotAtItsStartIsReset) {
     ASSERT_EQ(all.size(), 10U);
     EXPECT_EQ(all.front(), 0.0F);
   }
+}
+
+TEST_P(LoaderSerial, StopEndsTheSkippingToAPlace) {
+  auto source = std::make_shared<CountingSerialSource>(4000);
+  Gate gate;
+  std::atomic<int> calls{0};
+  source->on_get = [&](std::size_t) {
+    ++calls;
+    gate.pass();
+  };
+  AsyncDataLoader loader(source, config(4));
+  LoaderState state = loader.state();
+  state.place = 3000;
+  loader.restore(state);
+  loader.start();
+  auto waiting = std::async(std::launch::async,
+                            [&loader] { return code_of([&loader] { loader.get_batch(); }); });
+  gate.wait_for_waiting(1);
+  auto stopping = std::async(std::launch::async, [&loader] { loader.stop(); });
+  EXPECT_EQ(waiting.get(), ErrorCode::stopped);
+  gate.open();
+  stopping.get();
+  EXPECT_EQ(calls, 1);
+  loader.restore(state);
+  loader.start();
+  EXPECT_EQ(first_inputs(loader).front(), 3000.0F);
 }
 
 TEST_P(LoaderSerial, AnErrorComesAtItsBatchAndTheRestFollows) {
