@@ -49,7 +49,7 @@ Engine::Engine(std::shared_ptr<SampleSource> source,
 }
 
 Engine::~Engine() {
-  stop();
+  join_workers();  // Each held the engine until its end, so none is at work.
 }
 
 PlanConfig Engine::plan_config() const {
@@ -80,7 +80,7 @@ void Engine::start() {
   begin_generation();
   try {
     for (std::size_t number = 0; number < config_.workers; ++number) {
-      workers_.emplace_back([this, number] { run_worker(number); });
+      workers_.emplace_back([self = shared_from_this(), number] { self->run_worker(number); });
     }
   } catch (...) {
     end_running();
@@ -148,7 +148,8 @@ void Engine::end_running() noexcept {
 
 void Engine::join_workers() noexcept {
   for (std::thread& worker : workers_) {
-    worker.join();
+    // A worker may be the last that holds the engine, when the source destroyed the loader.
+    worker.get_id() == std::this_thread::get_id() ? worker.detach() : worker.join();
   }
   workers_.clear();
 }

@@ -31,6 +31,7 @@ namespace headrace::loader {
 /// Locks, in order: `control_` (start, stop, restore: one at a time), `ship_` (one shipment at a
 /// time), `mutex_` (all that follows it). No call of the source's or of the device's that can wait
 /// is made under `mutex_`.
+/// Life: workers share ownership, for a source may destroy its own loader; `stop` ends them.
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   Engine(std::shared_ptr<SampleSource> source, AsyncDataLoaderConfig config);

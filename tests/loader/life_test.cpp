@@ -142,6 +142,31 @@ TEST_P(LoaderLife, StopFromTheSourceItself) {
   EXPECT_EQ(drain(loader).size(), 400U);
 }
 
+TEST_P(LoaderLife, TheSourceItselfMayDestroyTheLoader) {
+  for (const std::size_t workers : {1, 3}) {
+    auto source = std::make_shared<CountingSource>(400);
+    std::unique_ptr<AsyncDataLoader> loader;
+    std::atomic<bool> destroyed = false;
+    Gate begin;
+    source->on_read = [&](const ReadContext& context) {
+      if (context.index == 9) {
+        begin.pass();
+        loader.reset();
+        destroyed = true;
+      }
+    };
+    AsyncDataLoaderConfig settings = config(4);
+    settings.workers = workers;
+    loader = std::make_unique<AsyncDataLoader>(source, settings);
+    loader->start();
+    begin.open();
+    while (!destroyed || source.use_count() > 1) {  // Its workers end, and what they held goes.
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(loader, nullptr);
+  }
+}
+
 TEST_P(LoaderLife, NoBatchIsDroppedWhenTheConsumerIsSlow) {
   // The Go library dropped a batch when its queue stayed full for a second.
   auto source = std::make_shared<CountingSource>(200);
