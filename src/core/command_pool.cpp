@@ -155,7 +155,7 @@ std::shared_ptr<CompletionState> CommandPoolState::submit(CommandSlot& slot) {
     stream.submit(std::move(submission));
     for (const CommandSlot::Access& access : slot.accesses) {
       Block& block = storage_of(access.tensor, "A command").block();
-      access.writes ? block.after_write(stream) : block.after_read(stream);
+      access.writes ? block.after_write(stream, outcome) : block.after_read(stream);
     }
     return std::make_shared<CommandCompletion>(stream.mark(), outcome, weak_from_this());
   } catch (...) {
