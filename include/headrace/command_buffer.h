@@ -94,7 +94,7 @@ class HEADRACE_EXPORT CommandBufferPool {
   CommandBufferPool& operator=(CommandBufferPool&& other) noexcept;
   CommandBufferPool(const CommandBufferPool&) = delete;
   CommandBufferPool& operator=(const CommandBufferPool&) = delete;
-  /// Waits as `cleanup` does.
+  /// Waits as `cleanup` does, and for what handlers submit meanwhile, to its end.
   ~CommandBufferPool();
 
   /// Takes a command buffer with nothing recorded.

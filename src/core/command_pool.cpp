@@ -139,7 +139,19 @@ Completion CommandPoolState::execute(CommandBuffer&& buffer, std::vector<Handler
                 "Commands cannot be submitted to a stream that is being captured.");
   }
   const std::scoped_lock lock(submit_mutex_);
+  prepare_for(handlers);
   return track({std::move(buffer.slot_), submit(slot), std::move(handlers)});
+}
+
+void CommandPoolState::prepare_for(const std::vector<Handler>& handlers) {
+  const std::scoped_lock lock(mutex_);
+  if (closing_ && !on_worker()) {
+    throw Error(ErrorCode::invalid_argument, "The CommandBufferPool is being destroyed.");
+  }
+  if (!handlers.empty() && !worker_.joinable() && !closing_) {
+    worker_ = std::thread([self = shared_from_this()] { self->run_worker(); });
+    worker_id_ = worker_.get_id();
+  }
 }
 
 std::shared_ptr<CompletionState> CommandPoolState::submit(CommandSlot& slot) {
@@ -193,6 +205,7 @@ Completion CommandPoolState::execute_batch(std::span<const BatchOperation> opera
         Error(ErrorCode::invalid_argument, "An operation of the batch took the command buffer."));
   }
   const std::scoped_lock lock(submit_mutex_);
+  prepare_for(handlers);
   return track({is_ours ? std::move(buffer.slot_) : nullptr,
                 std::make_shared<CompletionState>(error),
                 std::move(handlers)});
@@ -208,10 +221,6 @@ Completion CommandPoolState::track(InFlight entry) {
     ++stats_.submissions;
   } else if (entry.slot) {
     idle_.push_back(std::move(entry.slot));  // Nothing was submitted that could use it.
-  }
-  if (!entry.handlers.empty() && !worker_.joinable()) {
-    worker_ = std::thread([self = shared_from_this()] { self->run_worker(); });
-    worker_id_ = worker_.get_id();
   }
   in_flight_.push_back(std::move(entry));
   changed_.notify_all();

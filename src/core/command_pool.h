@@ -47,6 +47,8 @@ using Handler = std::function<void(std::exception_ptr)>;
 /// worker. Whoever it is puts the buffer back first and then queues the handlers for the worker, so
 /// no handler has to run for anybody else to go on. Lock order: `submit_mutex_`, `mutex_`, a
 /// StreamState's. Nothing is waited for and no handler runs under it.
+/// While the pool is being closed only its own handlers submit, for the worker that runs them still
+/// lives.
 class CommandPoolState : public std::enable_shared_from_this<CommandPoolState> {
  public:
   CommandPoolState(const Stream& stream, std::size_t max_buffers);
@@ -76,6 +78,7 @@ class CommandPoolState : public std::enable_shared_from_this<CommandPoolState> {
     std::shared_ptr<CompletionState> completion;
   };
 
+  void prepare_for(const std::vector<Handler>& handlers);
   std::shared_ptr<CompletionState> submit(CommandSlot& slot);
   Completion track(InFlight entry);
   void run_worker();
