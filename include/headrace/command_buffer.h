@@ -99,9 +99,9 @@ class HEADRACE_EXPORT CommandBufferPool {
 
   /// Takes a command buffer with nothing recorded.
   ///
-  /// Waits: while all are taken and one of them is in flight.
-  /// \throws Error  `capacity` when all are held by callers and none is in flight, for then nothing
-  ///                would end the wait.
+  /// Waits: while all are taken and one of them is in flight or in the hand of a call of
+  /// `execute_batch` or `execute_async` on another thread.
+  /// \throws Error  `capacity` when all are held by callers, for then nothing would end the wait.
   CommandBuffer get_buffer();
 
   /// Takes a command buffer. \returns nullopt when all are taken.
