@@ -88,7 +88,7 @@ struct AsyncDataLoaderConfig {
 /// Threads: one thread at a time.
 class HEADRACE_EXPORT GPUBatch {
  public:
-  GPUBatch() = default;
+  GPUBatch();
   GPUBatch(GPUBatch&&) noexcept;
   GPUBatch& operator=(GPUBatch&&) noexcept;
   GPUBatch(const GPUBatch&) = delete;
