@@ -3,6 +3,7 @@
 
 #include "headrace/data_type.h"
 #include "headrace/export.h"
+#include "headrace/list_view.h"
 #include "headrace/loader_state.h"
 #include "headrace/memory_manager.h"
 #include "headrace/source.h"
@@ -17,7 +18,6 @@
 #include <iterator>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -95,19 +95,19 @@ class HEADRACE_EXPORT GPUBatch {
   GPUBatch& operator=(const GPUBatch&) = delete;
   ~GPUBatch();
 
-  Tensor input_tensor;  ///< [rows, input shape], converted as `output` says.
-  Tensor label_tensor;  ///< [rows, label shape]; no elements where there are no labels.
-  std::span<const Tensor> weight_tensors;  ///< The config's; valid while this batch is.
-  std::uint64_t batch_id = 0;              ///< Rises by one from batch to batch, over all epochs.
-  std::uint64_t generation = 0;            ///< The loader's when the batch was made.
-  std::uint64_t epoch = 0;                 ///< Pass over the data, from 0.
+  Tensor input_tensor;              ///< [rows, input shape], converted as `output` says.
+  Tensor label_tensor;              ///< [rows, label shape]; no elements where there are no labels.
+  ListView<Tensor> weight_tensors;  ///< The config's; valid while this batch is.
+  std::uint64_t batch_id = 0;       ///< Rises by one from batch to batch, over all epochs.
+  std::uint64_t generation = 0;     ///< The loader's when the batch was made.
+  std::uint64_t epoch = 0;          ///< Pass over the data, from 0.
   std::int64_t valid_count = 0;  ///< Rows that are samples in their own right; padding comes after.
 
   /// The tensor of a further field. \throws Error  `invalid_argument` when there is none so named.
   [[nodiscard]] const Tensor& tensor(std::string_view field) const;
 
   /// The source's index of every valid row; valid while this batch is.
-  [[nodiscard]] std::span<const std::uint64_t> sample_ids() const noexcept;
+  [[nodiscard]] ListView<std::uint64_t> sample_ids() const noexcept;
 
   /// Where the loader stands after this batch was handed out.
   [[nodiscard]] const LoaderState& state() const;

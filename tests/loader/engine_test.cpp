@@ -85,6 +85,12 @@ TEST_P(LoaderEngine, BatchesSayWhatTheyHold) {
       EXPECT_THAT(message_of([&] { static_cast<void>(batch->tensor("depth")); }),
                   HasSubstr("no field 'depth'; its fields are [key]"));
       ASSERT_EQ(batch->weight_tensors.size(), 1U);
+      EXPECT_EQ(batch->weight_tensors[0].shape(), Shape({2, 2}));
+      EXPECT_EQ(batch->weight_tensors[0].dtype(), DataType::float32);
+      const std::vector<Tensor> weights = batch->weight_tensors;
+      EXPECT_EQ(weights.size(), 1U);
+      const std::vector<std::uint64_t> ids = batch->sample_ids();
+      EXPECT_EQ(ids.size(), static_cast<std::size_t>(rows));
       EXPECT_EQ(batch->weight_tensors[0].native_handle(), settings.weights[0].native_handle());
       const std::vector<std::int64_t> labels = checked_labels(*batch);
       EXPECT_TRUE(std::ranges::equal(
