@@ -16,11 +16,11 @@
 namespace headrace::loader {
 
 namespace {
-std::shared_ptr<const BatchLayout> layout_of(const SampleSource* source,
-                                             const AsyncDataLoaderConfig& config) {
-  return source == nullptr ? nullptr
-                           : std::make_shared<const BatchLayout>(
-                                 source->spec(), config.batch_size, config.output);
+/// Most rows that a batch's tensors may have: no more than there are samples, unless it is padded.
+std::size_t most_rows(const AsyncDataLoaderConfig& config, std::uint64_t samples) {
+  const bool pads = config.tail == Tail::pad_repeat || config.tail == Tail::pad_zero;
+  return pads ? config.batch_size
+              : static_cast<std::size_t>(std::min<std::uint64_t>(config.batch_size, samples));
 }
 }  // namespace
 
@@ -39,13 +39,17 @@ Engine::Engine(std::shared_ptr<SampleSource> source,
       config_(std::move(config)),
       source_name_(source_ ? source_->name() : "the data source"),
       size_(source_ ? source_->size() : serial_->size()),
+      most_rows_(most_rows(config_, size_)),
       weights_(std::make_shared<const std::vector<Tensor>>(config_.weights)),
-      layout_(layout_of(source_.get(), config_)),
+      layout_(source_
+                  ? std::make_shared<const BatchLayout>(source_->spec(), most_rows_, config_.output)
+                  : nullptr),
       mover_(config_.memory_manager.device()),
       memory_(config_.memory_manager, config_.byte_budget),
       slots_(memory_.slots_that_fit(layout_.get(), config_.prefetch_depth + 1)),
       depth_(std::max<std::size_t>(slots_.size() - 1, 1)) {
   plan_ = std::make_unique<const Plan>(plan_config());
+  spare_leases_.reserve(slots_.size());
 }
 
 Engine::~Engine() {
@@ -234,7 +238,9 @@ std::shared_ptr<core::StreamState> Engine::resolve(const Stream& stream) const {
 
 void Engine::recycle(std::unique_ptr<Lease> lease) noexcept {
   const std::scoped_lock lock(mutex_);
-  spare_leases_.push_back(std::move(lease));
+  if (spare_leases_.size() < spare_leases_.capacity()) {  // No more are ever wanted at once.
+    spare_leases_.push_back(std::move(lease));
+  }
   for (Slot& slot : slots_) {
     slot.retry = slot.retry || slot.lacks_memory();  // Also when an attempt is under way.
   }

@@ -114,15 +114,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void end_attempt(Slot& slot, std::exception_ptr starved);
   bool wait_for_last_use(const Slot& slot);
   void read_chunk(const Chunk& chunk, SampleView& view, Lock& lock, const std::string& track);
+  void read_rows(const Chunk& chunk, SampleView& view, std::vector<RowFailure>& failures) const;
   void read_row(const Chunk& chunk, std::size_t row, std::uint64_t sample, SampleView& view) const;
   void ship(Slot& slot, Lock& lock);
-  void list_failures(const Slot& slot);
+  void list_failures(const Slot& slot) noexcept;
   [[nodiscard]] std::size_t rows_per_chunk(const Slot& slot) const;
   void trace(const std::string& track,
              const char* stage,
              Clock::time_point begin,
              Clock::time_point end,
-             std::uint64_t batch) const;
+             std::uint64_t batch) const noexcept;
 
   std::atomic<bool> stopping_{false};           // looked at before every call of the source's
   const std::shared_ptr<SampleSource> source_;  // one of the two is set
@@ -130,6 +131,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const AsyncDataLoaderConfig config_;
   const std::string source_name_;
   const std::uint64_t size_;
+  const std::size_t most_rows_;  // of a batch's tensors
   const std::shared_ptr<const std::vector<Tensor>> weights_;
   const std::shared_ptr<const BatchLayout> layout_;  // null for a serial source
 

@@ -2,6 +2,7 @@
 // The workers' side of the engine.
 #include "headrace/error.h"
 
+#include "core/log.h"
 #include "loader/engine.h"
 #include "loader/read_failure.h"
 #include "loader/rows.h"
@@ -156,7 +157,7 @@ void Engine::fill_from_serial(Slot& slot, Lock& lock, const std::string& track) 
       const SampleSpec spec = spec_of(*batch);
       std::shared_ptr<const BatchLayout> layout = slot.layout;
       if (!layout || !same_rows(*layout, spec)) {
-        layout = std::make_shared<const BatchLayout>(spec, config_.batch_size, config_.output);
+        layout = std::make_shared<const BatchLayout>(spec, most_rows_, config_.output);
       }
       filled = prepare_memory(slot, layout);
       if (filled) {
@@ -271,16 +272,11 @@ void Engine::read_chunk(const Chunk& chunk,
   lock.unlock();
   const Clock::time_point begin = Clock::now();
   std::vector<RowFailure> failures;
-  for (std::size_t row = chunk.begin; row < chunk.end && !stopping_; ++row) {
-    const std::uint64_t sample = plan_->sample(chunk.slot->plan, row);
-    try {
-      read_row(chunk, row, sample, view);
-    } catch (...) {
-      failures.push_back(sample_failure(row, sample, source_name_));
-      if (config_.on_error == OnError::raise) {
-        break;
-      }
-    }
+  std::exception_ptr error;  // Not of a row: there was no memory to note a row's failure in.
+  try {
+    read_rows(chunk, view, failures);
+  } catch (...) {
+    error = std::current_exception();
   }
   const Clock::time_point end = Clock::now();
   lock.lock();
@@ -290,10 +286,31 @@ void Engine::read_chunk(const Chunk& chunk,
   if (stopping_) {
     return;  // Rows may be missing, and nobody will ask for the batch.
   }
-  std::ranges::move(failures, std::back_inserter(slot.failures));
+  try {
+    std::ranges::move(failures, std::back_inserter(slot.failures));
+  } catch (...) {
+    error = std::current_exception();
+  }
+  slot.error = error ? error : slot.error;
   slot.rows_done += chunk.end - chunk.begin;
   if (slot.rows_done == slot.plan.read_rows) {
     ship(slot, lock);
+  }
+}
+
+void Engine::read_rows(const Chunk& chunk,
+                       SampleView& view,
+                       std::vector<RowFailure>& failures) const {
+  for (std::size_t row = chunk.begin; row < chunk.end && !stopping_; ++row) {
+    const std::uint64_t sample = plan_->sample(chunk.slot->plan, row);
+    try {
+      read_row(chunk, row, sample, view);
+    } catch (...) {
+      failures.push_back(sample_failure(row, sample, source_name_));
+      if (config_.on_error == OnError::raise) {
+        return;
+      }
+    }
   }
 }
 
@@ -348,12 +365,16 @@ void Engine::ship(Slot& slot, Lock& lock) {
   ready_.notify_all();
 }
 
-void Engine::list_failures(const Slot& slot) {
+void Engine::list_failures(const Slot& slot) noexcept {
   counts_.failures += slot.failures.size();
-  for (const RowFailure& failure : slot.failures) {
-    if (counts_.first_failures.size() < kListedFailures) {
-      counts_.first_failures.push_back({slot.plan.epoch, failure.sample, failure.message});
+  try {
+    for (const RowFailure& failure : slot.failures) {
+      if (counts_.first_failures.size() < kListedFailures) {
+        counts_.first_failures.push_back({slot.plan.epoch, failure.sample, failure.message});
+      }
     }
+  } catch (const std::exception& error) {
+    core::log_error(error.what());  // Counted all the same.
   }
 }
 
@@ -361,9 +382,14 @@ void Engine::trace(const std::string& track,
                    const char* stage,
                    Clock::time_point begin,
                    Clock::time_point end,
-                   std::uint64_t batch) const {
-  if (config_.trace) {
+                   std::uint64_t batch) const noexcept {
+  if (!config_.trace) {
+    return;
+  }
+  try {
     config_.trace->record(config_.trace->track(track), stage, begin, end, batch);
+  } catch (const std::exception& error) {
+    core::log_error(error.what());  // A span less is no reason to end anything.
   }
 }
 

@@ -373,6 +373,31 @@ TEST_P(LoaderEngine, SteadyStateTakesNoNewDeviceMemory) {
   EXPECT_EQ(loader.stats().slots_replaced, 0U);
 }
 
+TEST_P(LoaderEngine, ABatchLargerThanTheDataSetTakesMemoryForTheDataSet) {
+  AsyncDataLoaderConfig settings = config(std::size_t{1} << 32);
+  settings.epochs = 2;
+  AsyncDataLoader loader(std::make_shared<CountingSource>(10), settings);
+  loader.start();
+  EXPECT_EQ(drain(loader).size(), 20U);
+  EXPECT_LE(loader.stats().peak_device_bytes, 16384U);
+  AsyncDataLoader serial(std::make_shared<CountingSerialSource>(10), settings);
+  serial.start();
+  EXPECT_EQ(serial.get_batch()->valid_count, 10);
+  EXPECT_EQ(serial.get_batch()->valid_count, 10);
+  EXPECT_LE(serial.stats().peak_device_bytes, 16384U);
+}
+
+TEST_P(LoaderEngine, ABatchLargerThanTheDataSetIsPaddedToItsSize) {
+  AsyncDataLoaderConfig settings = config(12);
+  settings.tail = Tail::pad_zero;
+  AsyncDataLoader loader(std::make_shared<CountingSource>(10), settings);
+  loader.start();
+  const std::optional<GPUBatch> batch = loader.get_batch();
+  EXPECT_EQ(batch->valid_count, 10);
+  EXPECT_EQ(batch->label_tensor.to_vector<std::int64_t>(),
+            (std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 0}));
+}
+
 TEST_P(LoaderEngine, EmptySourceFinishesAtOnce) {
   AsyncDataLoader loader(std::make_shared<CountingSource>(0), config(8));
   loader.start();
