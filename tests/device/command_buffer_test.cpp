@@ -101,6 +101,19 @@ TEST_P(CommandBufferTest, WhatItFailedToWriteCannotBeRead) {
   EXPECT_EQ(to.to_vector<std::int32_t>(), sequence<std::int32_t>(10));
 }
 
+TEST_P(CommandBufferTest, APoolThatWasMovedFromSaysSo) {
+  CommandBufferPool pool(stream_, 1);
+  const CommandBufferPool moved = std::move(pool);
+  EXPECT_EQ(code_of([&] { pool.get_buffer(); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of([&] { pool.try_get_buffer(); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of([&] { pool.execute_async({}); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of([&] { pool.execute_batch({}); }), ErrorCode::invalid_argument);
+  EXPECT_THAT(text_of([&] { static_cast<void>(pool.stats()); }),
+              testing::HasSubstr("This CommandBufferPool was moved from."));
+  pool.cleanup();
+  pool.return_buffer({});
+}
+
 TEST_P(CommandBufferTest, KnowsItsNumberAndItsStream) {
   CommandBufferPool pool(stream_, 2);
   CommandBuffer first = pool.get_buffer();
