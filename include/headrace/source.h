@@ -115,8 +115,8 @@ struct SourceOptions {
 /// Opens a data set, recognised by its content.
 ///
 /// A file is one array whose first axis counts the samples; it has no labels. Its format is told by
-/// the first bytes, whatever the name: NumPy's `.npy` (versions 1.0 to 3.0, C order, lowest byte
-/// first), or IDX, the format of MNIST. A folder holds
+/// the first bytes, whatever the name: NumPy's `.npy` (versions 1.0 to 3.0, C order, bytes in
+/// either order), or IDX, the format of MNIST. A folder holds
 ///  - `inputs.npy` and `labels.npy`, or else
 ///  - `PREFIX-images-idx*` and `PREFIX-labels-idx*` (also `.idx*`), once or for several prefixes.
 ///
