@@ -186,7 +186,7 @@ GPUBatch Engine::make_batch(Slot& slot, const std::shared_ptr<core::StreamState>
   batch.label_tensor = rows_of(slot.packed, layout.label(), slot.rows);
   batch.weight_tensors = *weights_;
   batch.batch_id = slot.plan.id;
-  batch.generation = generation_;
+  batch.generation = slot.generation;
   batch.epoch = slot.plan.epoch;
   batch.valid_count = static_cast<std::int64_t>(slot.valid);
   batch.lease_ = std::move(slot.lease);

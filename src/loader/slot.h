@@ -58,6 +58,7 @@ struct Slot {
   static constexpr std::uint64_t kNoBatch = UINT64_MAX;
 
   State state = State::empty;
+  std::uint64_t generation = 0;    ///< The loader's when it was opened.
   std::uint64_t batch = kNoBatch;  ///< The plan's number of the batch it holds or last held.
   PlannedBatch plan;
   std::size_t next_row = 0;   ///< First row that no worker has taken.

@@ -104,6 +104,7 @@ Slot* Engine::slot_to_open_locked() {
     if (slot.state == Slot::State::empty && slot.batch != batch) {
       slot.state = Slot::State::opening;
       slot.has_memory = false;
+      slot.generation = generation_;
       slot.batch = batch;
       slot.plan = plan_->batch(batch);
       slot.next_row = slot.rows_done = 0;
