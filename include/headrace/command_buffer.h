@@ -7,6 +7,7 @@
 #include "headrace/stats.h"
 #include "headrace/stream.h"
 #include "headrace/tensor.h"
+#include "headrace/trace.h"
 
 #include <cstddef>
 #include <exception>
@@ -74,7 +75,7 @@ class HEADRACE_EXPORT CommandBuffer {
 
 /// One operation of a batch.
 struct BatchOperation {
-  std::string type;                                    ///< Label that traces show.
+  std::string type;                                    ///< Label that the pool's trace shows.
   std::function<void(CommandBuffer&)> data;            ///< Records the operation.
   std::function<void(std::exception_ptr)> completion;  ///< Told when the batch is done.
 };
@@ -88,8 +89,10 @@ class HEADRACE_EXPORT CommandBufferPool {
  public:
   /// \param stream       Stream that everything runs on; not `Stream{}`, which names no device.
   /// \param max_buffers  Most command buffers that may exist, at least 1.
+  /// \param trace        Where commands are recorded, by label, on a track named after the stream;
+  ///                     empty for nowhere. `host` and MockDevice record.
   /// \throws Error  `invalid_argument`.
-  CommandBufferPool(Stream stream, std::size_t max_buffers);
+  CommandBufferPool(Stream stream, std::size_t max_buffers, std::shared_ptr<Trace> trace = nullptr);
   CommandBufferPool(CommandBufferPool&&) noexcept = default;
   CommandBufferPool& operator=(CommandBufferPool&& other) noexcept;
   CommandBufferPool(const CommandBufferPool&) = delete;

@@ -77,8 +77,9 @@ struct AsyncDataLoaderConfig {
   /// Most bytes of device memory for batches, those still referenced by the consumer included; 0
   /// means half of the device's memory.
   std::size_t byte_budget = 0;
-  bool ordered = true;                ///< False hands batches out as they become ready.
-  std::shared_ptr<Trace> trace = {};  ///< Where stages are recorded; empty for nowhere.
+  bool ordered = true;  ///< False hands batches out as they become ready.
+  /// Where stages, and the device's work for them, are recorded; empty for nowhere.
+  std::shared_ptr<Trace> trace = {};
 };
 
 /// One batch in device memory.

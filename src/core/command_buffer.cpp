@@ -143,7 +143,9 @@ void CommandBuffer::launch(std::function<void(Stream)> function) {
          "launch");
 }
 
-CommandBufferPool::CommandBufferPool(Stream stream, std::size_t max_buffers) {
+CommandBufferPool::CommandBufferPool(Stream stream,
+                                     std::size_t max_buffers,
+                                     std::shared_ptr<Trace> trace) {
   if (!stream || max_buffers == 0) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("A CommandBufferPool needs a stream of a device and at least 1 buffer; "
@@ -151,7 +153,7 @@ CommandBufferPool::CommandBufferPool(Stream stream, std::size_t max_buffers) {
                             stream ? "a stream" : "Stream{}",
                             max_buffers));
   }
-  state_ = std::make_shared<CommandPoolState>(stream, max_buffers);
+  state_ = std::make_shared<CommandPoolState>(stream, max_buffers, std::move(trace));
 }
 
 CommandBufferPool& CommandBufferPool::operator=(CommandBufferPool&& other) noexcept {

@@ -6,6 +6,7 @@
 #include "core/access.h"
 #include "core/log.h"
 #include "core/storage.h"
+#include "core/stream_track.h"
 
 #include <fmt/format.h>
 
@@ -58,8 +59,10 @@ void CommandSlot::clear() {
   accesses.clear();
 }
 
-CommandPoolState::CommandPoolState(const Stream& stream, std::size_t max_buffers)
-    : stream_(StreamAccess::lease(stream)), max_buffers_(max_buffers) {
+CommandPoolState::CommandPoolState(const Stream& stream,
+                                   std::size_t max_buffers,
+                                   std::shared_ptr<Trace> trace)
+    : stream_(StreamAccess::lease(stream)), max_buffers_(max_buffers), trace_(std::move(trace)) {
   stats_.max_buffers = max_buffers;
 }
 
@@ -191,6 +194,7 @@ std::shared_ptr<CompletionState> CommandPoolState::submit(CommandSlot& slot) {
     }
     auto submission = std::make_shared<Submission>();
     submission->commands = std::move(slot.commands);
+    record_on_track(*submission, stream, trace_);
     const std::shared_ptr<const Outcome> outcome = submission->outcome;
     stream.submit(std::move(submission));
     for (const CommandSlot::Access& access : slot.accesses) {

@@ -53,7 +53,7 @@ using Handler = std::function<void(std::exception_ptr)>;
 /// pool is being closed only its own handlers submit, for the worker that runs them still lives.
 class CommandPoolState : public std::enable_shared_from_this<CommandPoolState> {
  public:
-  CommandPoolState(const Stream& stream, std::size_t max_buffers);
+  CommandPoolState(const Stream& stream, std::size_t max_buffers, std::shared_ptr<Trace> trace);
 
   static CommandSlot& slot_of(const CommandBuffer& buffer, const char* call);
 
@@ -108,6 +108,7 @@ class CommandPoolState : public std::enable_shared_from_this<CommandPoolState> {
 
   const std::shared_ptr<StreamLease> stream_;
   const std::size_t max_buffers_;
+  const std::shared_ptr<Trace> trace_;
   std::mutex submit_mutex_;  // makes the order of `in_flight_` that of the stream
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -44,7 +44,7 @@ Engine::Engine(std::shared_ptr<SampleSource> source,
       layout_(source_
                   ? std::make_shared<const BatchLayout>(source_->spec(), most_rows_, config_.output)
                   : nullptr),
-      mover_(config_.memory_manager.device()),
+      mover_(config_.memory_manager.device(), config_.trace),
       memory_(config_.memory_manager, config_.byte_budget),
       slots_(memory_.slots_that_fit(layout_.get(), config_.prefetch_depth + 1)),
       depth_(std::max<std::size_t>(slots_.size() - 1, 1)) {

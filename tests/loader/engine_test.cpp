@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a loader delivers: everything, once, in an order of its own, on every kind of device.
 #include "loader_fixture.h"
+#include "support/temp_dir.h"
+
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <thread>
@@ -364,6 +368,26 @@ TEST_P(LoaderEngine, SeveralConsumersShareOneSequence) {
   for (std::size_t i = 0; i < 400; ++i) {
     EXPECT_EQ(all[i], static_cast<std::int64_t>(i / 4));
   }
+}
+
+TEST_P(LoaderEngine, ATraceShowsStagesAndTheDevicesWork) {
+  AsyncDataLoaderConfig settings = config(4);
+  settings.output.dtype = DataType::float32;
+  settings.trace = std::make_shared<Trace>();
+  AsyncDataLoader loader(std::make_shared<CountingSource>(4), settings);
+  loader.start();
+  EXPECT_EQ(loader.get_batch()->input_tensor.to_vector<float>().back(), 5.0F);
+  loader.stop();
+  const test::TempDir folder;
+  settings.trace->write(folder / "trace.json");
+  std::ifstream file(folder / "trace.json");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  EXPECT_THAT(text, HasSubstr(R"("name":"read")"));
+  EXPECT_THAT(text, HasSubstr(R"("name":"expand batch")"));
+  EXPECT_THAT(text, HasSubstr(device_.info().spec + " stream "));
+  const auto copies =
+      GetParam() == "mock";  // Where the host sees the device's memory none is made.
+  EXPECT_EQ(text.find(R"("name":"copy batch")") != std::string::npos, copies);
 }
 
 TEST_P(LoaderEngine, StatsCountWhatHappened) {
