@@ -152,6 +152,7 @@ TEST_P(LoaderLife, TheSourceItselfMayDestroyTheLoader) {
       if (context.index == 9) {
         begin.pass();
         loader.reset();
+        EXPECT_GT(source.use_count(), 1) << "it went while its source was being read";
         destroyed = true;
       }
     };

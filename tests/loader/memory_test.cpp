@@ -122,6 +122,22 @@ TEST_P(LoaderMemory, SlotsThatAreTooSmallMakeRoom) {
   EXPECT_FALSE(loader.get_batch());
 }
 
+TEST_P(LoaderMemory, PartsThatEmptySlotsCannotUseMakeRoom) {
+  AsyncDataLoaderConfig settings = config(kBatch);
+  settings.output.dtype = DataType::float16;
+  // A batch takes 64 x 8 + 64 x 12 bytes, 1280, and 64 x 2 x 2 = 256 expanded. Two but for a byte.
+  settings.byte_budget = 2 * (1280 + 256) - 1;
+  AsyncDataLoader loader(std::make_shared<CountingSerialSource>(kBatch * kBatches), settings);
+  loader.start();
+  const Tensor kept = loader.get_batch()->input_tensor;
+  std::size_t samples = kBatch;
+  while (const std::optional<GPUBatch> batch = loader.get_batch()) {
+    samples += batch->sample_ids().size();
+  }
+  EXPECT_EQ(samples, kBatch * kBatches);
+  EXPECT_EQ(static_cast<float>(kept.to_vector<float16>().at(2)), 1.0F);
+}
+
 TEST_P(LoaderMemory, TryGetThrowsNothingWhileMemoryIsStillBeingLookedFor) {
   const std::size_t all = need<CountingSource>(config(kBatch)).bytes;
   Gate gate;

@@ -66,38 +66,42 @@ TEST_F(LoaderOrder, DestructionReleasesToo) {
   expect_not_overwritten(reader, reader, [](GPUBatch& batch) { batch = GPUBatch(); });
 }
 
-TEST(LoaderHandOff, TheConsumersStreamWaitsForTheCopyToTheDevice) {
-  MockDevice mock({.unified_memory = false});  // Nothing runs before it is told to.
+/// Takes one batch on a device that does nothing before it is told to, and steps the consumer.
+void expect_consumer_waits(bool unified_memory, std::optional<DataType> dtype) {
+  MockDevice mock({.unified_memory = unified_memory});
   const Stream consumer = mock.device().make_stream();
   constexpr std::size_t kConsumer =
       1;  // Stream 0 is the default stream; the mover's is made later.
-  for (const bool expands : {false, true}) {
-    AsyncDataLoaderConfig config{.batch_size = 4, .memory_manager = MemoryManager(mock.device())};
-    if (expands) {
-      config.output.dtype = DataType::float32;
-    }
-    AsyncDataLoader loader(std::make_shared<CountingSource>(4), config);
-    loader.start();
-    std::optional<GPUBatch> batch = loader.get_batch(consumer);
-    std::vector<std::int64_t> labels;
-    std::vector<std::byte> inputs;
-    CommandBufferPool pool(consumer, 1);
-    CommandBuffer commands = pool.get_buffer();
-    commands.launch([&](const Stream&) {
-      const auto* input = batch->input_tensor.native_handle().as_pointer<const std::byte>();
-      labels.assign(labels_of(*batch), labels_of(*batch) + 4);
-      inputs.assign(input, input + batch->input_tensor.size_bytes());
-    });
-    pool.execute_async(std::move(commands));
-    EXPECT_FALSE(mock.step(kConsumer)) << "it did not wait";
-    mock.complete_all();
-    EXPECT_EQ(labels, (std::vector<std::int64_t>{0, 1, 2, 3}));
-    const float last = 5.0F;
-    const std::int32_t same = 5;
-    EXPECT_EQ(std::memcmp(&inputs.at(44), expands ? static_cast<const void*>(&last) : &same, 4), 0);
-    batch.reset();
-    mock.complete_all();
-  }
+  AsyncDataLoaderConfig config{.batch_size = 4, .memory_manager = MemoryManager(mock.device())};
+  config.output.dtype = dtype;
+  AsyncDataLoader loader(std::make_shared<CountingSource>(4), config);
+  loader.start();
+  const std::optional<GPUBatch> batch = loader.get_batch(consumer);
+  std::vector<std::int64_t> labels;
+  std::vector<std::byte> inputs;
+  CommandBufferPool pool(consumer, 1);
+  CommandBuffer commands = pool.get_buffer();
+  commands.launch([&](const Stream&) {
+    const auto* input = batch->input_tensor.native_handle().as_pointer<const std::byte>();
+    labels.assign(labels_of(*batch), labels_of(*batch) + 4);
+    inputs.assign(input, input + batch->input_tensor.size_bytes());
+  });
+  pool.execute_async(std::move(commands));
+  EXPECT_FALSE(mock.step(kConsumer)) << "it did not wait";
+  mock.complete_all();
+  EXPECT_EQ(labels, (std::vector<std::int64_t>{0, 1, 2, 3}));
+  const float last = 5.0F;
+  const std::int32_t same = 5;
+  EXPECT_EQ(std::memcmp(&inputs.at(44), dtype ? static_cast<const void*>(&last) : &same, 4), 0);
+}
+
+TEST(LoaderHandOff, TheConsumersStreamWaitsForTheCopyToTheDevice) {
+  expect_consumer_waits(false, std::nullopt);
+}
+
+TEST(LoaderHandOff, TheConsumersStreamWaitsForTheExpansion) {
+  expect_consumer_waits(false, DataType::float32);
+  expect_consumer_waits(true, DataType::float32);  // Nothing is copied there.
 }
 
 }  // namespace
