@@ -125,8 +125,9 @@ struct SourceOptions {
 /// stay those of the file. No samples at all is no error.
 ///
 /// Life: files are mapped, never read whole, and stay open while the source lives. They may be
-/// removed or replaced by a rename meanwhile. They must not be shortened in place: the system ends
-/// a process that reads a mapping beyond the file's end.
+/// removed or replaced by a rename meanwhile. They must not be shortened in place: a loader looks
+/// before every batch and gives `io`, but the system ends a process that reads a mapping beyond the
+/// file's end.
 ///
 /// \throws Error  `io` when the path cannot be read; `unsupported` when no format fits, or a file
 ///                is of a kind that cannot be served; `corrupt_data` with path and offset when the

@@ -34,6 +34,7 @@ Engine::Engine(std::shared_ptr<SampleSource> source,
                std::shared_ptr<DataSource> serial_source,
                AsyncDataLoaderConfig config)
     : source_(std::move(source)),
+      files_(dynamic_cast<const sources::FileBacked*>(source_.get())),
       serial_(serial_source ? std::make_unique<SerialFeed>(std::move(serial_source), stopping_)
                             : nullptr),
       config_(std::move(config)),

@@ -9,6 +9,7 @@
 #include "loader/serial_feed.h"
 #include "loader/slot.h"
 #include "loader/slot_memory.h"
+#include "sources/file_backed.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -127,6 +128,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   std::atomic<bool> stopping_{false};           // looked at before every call of the source's
   const std::shared_ptr<SampleSource> source_;  // one of the two is set
+  const sources::FileBacked* const files_;      // source_, when it is one
   const std::unique_ptr<SerialFeed> serial_;
   const AsyncDataLoaderConfig config_;
   const std::string source_name_;

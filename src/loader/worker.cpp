@@ -129,6 +129,9 @@ void Engine::open_slot(Slot& slot, Lock& lock) {
       slot.lease = std::make_unique<Lease>();
     }
     slot.lease->ids.resize(slot.plan.valid);
+    if (files_ != nullptr) {
+      files_->check_files();  // Reading behind the end of a file would end the process.
+    }
     opened = prepare_memory(slot, layout_);
   } catch (...) {
     slot.error = std::current_exception();
