@@ -170,14 +170,14 @@ class HEADRACE_EXPORT AsyncDataLoader {
   /// Waits: until the batch is ready.
   /// \returns nullopt once the last epoch is drained.
   /// \throws Error  `stopped` when `stop` ended it, or it never started; what the source threw for
-  /// a
-  ///                sample of this batch, with the sample and the source named; `capacity` when the
-  ///                memory budget is used up by batches that are held, and then the call may be
-  ///                made again after releasing; `invalid_argument` when `stream` is of another
-  ///                device or is being captured.
+  ///                a sample of this batch, with the sample and the source named; `capacity` when
+  ///                the memory budget, or `out_of_memory` when the manager's, is used up by batches
+  ///                that are held, and then the call may be made again after releasing;
+  ///                `invalid_argument` when `stream` is of another device or is being captured.
   std::optional<GPUBatch> get_batch(const Stream& stream = {});
 
-  /// Takes the next batch if it is ready. \returns nullopt when it is not, or none is left.
+  /// Takes the next batch if it is ready. \returns nullopt when it is not, also while memory for it
+  /// is being looked for, or none is left.
   /// \throws Error  as `get_batch`.
   std::optional<GPUBatch> try_get_batch(const Stream& stream = {});
 
@@ -185,8 +185,8 @@ class HEADRACE_EXPORT AsyncDataLoader {
   [[nodiscard]] bool is_finished() const;
 
   /// Ends loading: callers waiting in `get_batch` get `stopped`, batches not handed out are
-  /// dropped, batches handed out stay valid. Waits: for the source's calls in flight. Again:
-  /// nothing.
+  /// dropped, batches handed out stay valid. Waits: for the source's calls in flight; begins none.
+  /// Again: nothing.
   void stop() noexcept;
 
   [[nodiscard]] AsyncDataLoaderStats stats() const;
