@@ -15,6 +15,8 @@
 #include <exception>
 #include <memory>
 #include <random>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace {
@@ -98,6 +100,19 @@ Matrix inputs_of(const headrace::GPUBatch& batch) {
   return Eigen::Map<const Matrix>(values.data(), values.size() / rows, rows);
 }
 
+/// The labels of a batch. \throws  When one is no digit.
+std::vector<std::uint8_t> labels_of(const headrace::GPUBatch& batch) {
+  std::vector<std::uint8_t> labels = batch.label_tensor.to_vector<std::uint8_t>();
+  for (std::size_t row = 0; row < labels.size(); ++row) {
+    if (labels[row] >= kClasses) {
+      throw std::runtime_error("sample " + std::to_string(batch.sample_ids()[row]) +
+                               " has the label " + std::to_string(labels[row]) +
+                               "; the highest is " + std::to_string(kClasses - 1));
+    }
+  }
+  return labels;
+}
+
 headrace::AsyncDataLoaderConfig config(std::size_t batch_size) {
   headrace::AsyncDataLoaderConfig config;
   config.batch_size = batch_size;
@@ -118,7 +133,7 @@ void train(Network& network, const std::shared_ptr<headrace::SampleSource>& digi
   double loss = 0;
   std::size_t seen = 0;
   for (const headrace::GPUBatch& batch : loader) {  // all epochs, one flowing into the next
-    loss += network.train(inputs_of(batch), batch.label_tensor.to_vector<std::uint8_t>());
+    loss += network.train(inputs_of(batch), labels_of(batch));
     seen += static_cast<std::size_t>(batch.valid_count);
     if (seen == digits->size()) {
       std::printf("epoch %2d  loss %.4f\n", static_cast<int>(batch.epoch) + 1, loss / seen);
@@ -133,7 +148,7 @@ double test(Network& network, const std::shared_ptr<headrace::SampleSource>& dig
   std::size_t right = 0;
   for (const headrace::GPUBatch& batch : loader) {
     const Matrix scores = network.predict(inputs_of(batch));
-    const auto labels = batch.label_tensor.to_vector<std::uint8_t>();
+    const std::vector<std::uint8_t> labels = labels_of(batch);
     for (Eigen::Index i = 0; i < scores.cols(); ++i) {
       Eigen::Index guess = 0;
       scores.col(i).maxCoeff(&guess);

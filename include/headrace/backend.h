@@ -23,6 +23,8 @@
 
 namespace headrace {
 
+class Trace;
+
 /// A device as a user sees it before opening it.
 struct DeviceInfo {
   std::string spec;               ///< What `open_device` takes: "host", "cuda:0".
@@ -134,6 +136,10 @@ struct Submission {
   std::vector<Command> commands;
   /// Told by the backend that a command failed and the ones after it were not run.
   std::shared_ptr<Outcome> outcome = std::make_shared<Outcome>();
+  /// Where the backend, if it can tell, records when each labelled command began and ended; null
+  /// for nowhere.
+  std::shared_ptr<Trace> trace = {};
+  std::string track = {};  ///< Of that trace: the stream's.
 };
 
 /// A marker's place in its stream: rises by one from 1.

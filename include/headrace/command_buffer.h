@@ -7,6 +7,7 @@
 #include "headrace/stats.h"
 #include "headrace/stream.h"
 #include "headrace/tensor.h"
+#include "headrace/trace.h"
 
 #include <cstddef>
 #include <exception>
@@ -74,7 +75,7 @@ class HEADRACE_EXPORT CommandBuffer {
 
 /// One operation of a batch.
 struct BatchOperation {
-  std::string type;                                    ///< Label that traces show.
+  std::string type;                                    ///< Label that the pool's trace shows.
   std::function<void(CommandBuffer&)> data;            ///< Records the operation.
   std::function<void(std::exception_ptr)> completion;  ///< Told when the batch is done.
 };
@@ -88,20 +89,22 @@ class HEADRACE_EXPORT CommandBufferPool {
  public:
   /// \param stream       Stream that everything runs on; not `Stream{}`, which names no device.
   /// \param max_buffers  Most command buffers that may exist, at least 1.
+  /// \param trace        Where commands are recorded, by label, on a track named after the stream;
+  ///                     empty for nowhere. `host` and MockDevice record.
   /// \throws Error  `invalid_argument`.
-  CommandBufferPool(Stream stream, std::size_t max_buffers);
+  CommandBufferPool(Stream stream, std::size_t max_buffers, std::shared_ptr<Trace> trace = nullptr);
   CommandBufferPool(CommandBufferPool&&) noexcept = default;
   CommandBufferPool& operator=(CommandBufferPool&& other) noexcept;
   CommandBufferPool(const CommandBufferPool&) = delete;
   CommandBufferPool& operator=(const CommandBufferPool&) = delete;
-  /// Waits as `cleanup` does.
+  /// Waits as `cleanup` does, and for what handlers submit meanwhile, to its end.
   ~CommandBufferPool();
 
   /// Takes a command buffer with nothing recorded.
   ///
-  /// Waits: while all are taken and one of them is in flight.
-  /// \throws Error  `capacity` when all are held by callers and none is in flight, for then nothing
-  ///                would end the wait.
+  /// Waits: while all are taken and one of them is in flight or in the hand of a call of
+  /// `execute_batch` or `execute_async` on another thread.
+  /// \throws Error  `capacity` when all are held by callers, for then nothing would end the wait.
   CommandBuffer get_buffer();
 
   /// Takes a command buffer. \returns nullopt when all are taken.

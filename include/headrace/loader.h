@@ -3,6 +3,7 @@
 
 #include "headrace/data_type.h"
 #include "headrace/export.h"
+#include "headrace/list_view.h"
 #include "headrace/loader_state.h"
 #include "headrace/memory_manager.h"
 #include "headrace/source.h"
@@ -17,7 +18,6 @@
 #include <iterator>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -77,8 +77,9 @@ struct AsyncDataLoaderConfig {
   /// Most bytes of device memory for batches, those still referenced by the consumer included; 0
   /// means half of the device's memory.
   std::size_t byte_budget = 0;
-  bool ordered = true;                ///< False hands batches out as they become ready.
-  std::shared_ptr<Trace> trace = {};  ///< Where stages are recorded; empty for nowhere.
+  bool ordered = true;  ///< False hands batches out as they become ready.
+  /// Where stages, and the device's work for them, are recorded; empty for nowhere.
+  std::shared_ptr<Trace> trace = {};
 };
 
 /// One batch in device memory.
@@ -88,26 +89,26 @@ struct AsyncDataLoaderConfig {
 /// Threads: one thread at a time.
 class HEADRACE_EXPORT GPUBatch {
  public:
-  GPUBatch() = default;
+  GPUBatch();
   GPUBatch(GPUBatch&&) noexcept;
   GPUBatch& operator=(GPUBatch&&) noexcept;
   GPUBatch(const GPUBatch&) = delete;
   GPUBatch& operator=(const GPUBatch&) = delete;
   ~GPUBatch();
 
-  Tensor input_tensor;  ///< [rows, input shape], converted as `output` says.
-  Tensor label_tensor;  ///< [rows, label shape]; no elements where there are no labels.
-  std::span<const Tensor> weight_tensors;  ///< The config's; valid while this batch is.
-  std::uint64_t batch_id = 0;              ///< Rises by one from batch to batch, over all epochs.
-  std::uint64_t generation = 0;            ///< The loader's when the batch was made.
-  std::uint64_t epoch = 0;                 ///< Pass over the data, from 0.
+  Tensor input_tensor;              ///< [rows, input shape], converted as `output` says.
+  Tensor label_tensor;              ///< [rows, label shape]; no elements where there are no labels.
+  ListView<Tensor> weight_tensors;  ///< The config's; valid while this batch is.
+  std::uint64_t batch_id = 0;       ///< Rises by one from batch to batch, over all epochs.
+  std::uint64_t generation = 0;     ///< The loader's when the batch was made.
+  std::uint64_t epoch = 0;          ///< Pass over the data, from 0.
   std::int64_t valid_count = 0;  ///< Rows that are samples in their own right; padding comes after.
 
   /// The tensor of a further field. \throws Error  `invalid_argument` when there is none so named.
   [[nodiscard]] const Tensor& tensor(std::string_view field) const;
 
   /// The source's index of every valid row; valid while this batch is.
-  [[nodiscard]] std::span<const std::uint64_t> sample_ids() const noexcept;
+  [[nodiscard]] ListView<std::uint64_t> sample_ids() const noexcept;
 
   /// Where the loader stands after this batch was handed out.
   [[nodiscard]] const LoaderState& state() const;
@@ -135,7 +136,8 @@ class HEADRACE_EXPORT GPUBatch {
 ///
 /// Order: batch b of an epoch is a function of the seed, the epoch, the shard and b, whatever the
 /// workers do. Threads: safe from any thread; consumers share one sequence of batches.
-/// Life: the destructor stops. Batches may outlive the loader.
+/// Life: the destructor stops; the loader's own source may call it from a read. Batches may outlive
+/// the loader.
 /// Design: docs/design/006-loader.md.
 class HEADRACE_EXPORT AsyncDataLoader {
  public:
@@ -168,14 +170,14 @@ class HEADRACE_EXPORT AsyncDataLoader {
   /// Waits: until the batch is ready.
   /// \returns nullopt once the last epoch is drained.
   /// \throws Error  `stopped` when `stop` ended it, or it never started; what the source threw for
-  /// a
-  ///                sample of this batch, with the sample and the source named; `capacity` when the
-  ///                memory budget is used up by batches that are held, and then the call may be
-  ///                made again after releasing; `invalid_argument` when `stream` is of another
-  ///                device or is being captured.
+  ///                a sample of this batch, with the sample and the source named; `capacity` when
+  ///                the memory budget, or `out_of_memory` when the manager's, is used up by batches
+  ///                that are held, and then the call may be made again after releasing;
+  ///                `invalid_argument` when `stream` is of another device or is being captured.
   std::optional<GPUBatch> get_batch(const Stream& stream = {});
 
-  /// Takes the next batch if it is ready. \returns nullopt when it is not, or none is left.
+  /// Takes the next batch if it is ready. \returns nullopt when it is not, also while memory for it
+  /// is being looked for, or none is left.
   /// \throws Error  as `get_batch`.
   std::optional<GPUBatch> try_get_batch(const Stream& stream = {});
 
@@ -183,8 +185,8 @@ class HEADRACE_EXPORT AsyncDataLoader {
   [[nodiscard]] bool is_finished() const;
 
   /// Ends loading: callers waiting in `get_batch` get `stopped`, batches not handed out are
-  /// dropped, batches handed out stay valid. Waits: for the source's calls in flight. Again:
-  /// nothing.
+  /// dropped, batches handed out stay valid. Waits: for the source's calls in flight; begins none.
+  /// Again: nothing.
   void stop() noexcept;
 
   [[nodiscard]] AsyncDataLoaderStats stats() const;

@@ -39,12 +39,17 @@ class HEADRACE_EXPORT Shape {
       append(checked(extent));
     }
   }
+  /// The extents in a range of integers. \throws Error  `invalid_argument` for more than 8
+  /// dimensions or a negative extent.
   template <std::ranges::contiguous_range Range>
   // NOLINTNEXTLINE(google-explicit-constructor): a list of extents is a shape
-  requires std::same_as<std::ranges::range_value_t<Range>, std::int64_t> Shape(const Range& extents)
-      : Shape(std::span<const std::int64_t>(std::ranges::data(extents),
-                                            std::ranges::size(extents))) {}
-  /// \throws Error  `invalid_argument` for more than 8 dimensions or a negative extent.
+  requires std::integral<std::ranges::range_value_t<Range>> &&
+      (!std::same_as<std::ranges::range_value_t<Range>, char>)Shape(const Range& extents) {
+    for (const auto extent : extents) {
+      append(checked(extent));
+    }
+  }
+  /// \throws Error  as above.
   explicit Shape(std::span<const std::int64_t> extents);
 
   [[nodiscard]] std::size_t rank() const noexcept { return rank_; }

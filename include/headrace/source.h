@@ -42,7 +42,7 @@ class HEADRACE_EXPORT DataSource {
   /// Number of samples from one reset to the end.
   [[nodiscard]] virtual std::size_t size() const = 0;
 
-  /// Goes back to the first sample.
+  /// Goes back to the first sample. A loader calls it before its first batch too.
   virtual void reset() = 0;
 };
 
@@ -115,8 +115,8 @@ struct SourceOptions {
 /// Opens a data set, recognised by its content.
 ///
 /// A file is one array whose first axis counts the samples; it has no labels. Its format is told by
-/// the first bytes, whatever the name: NumPy's `.npy` (versions 1.0 to 3.0, C order, lowest byte
-/// first), or IDX, the format of MNIST. A folder holds
+/// the first bytes, whatever the name: NumPy's `.npy` (versions 1.0 to 3.0, C order, bytes in
+/// either order), or IDX, the format of MNIST. A folder holds
 ///  - `inputs.npy` and `labels.npy`, or else
 ///  - `PREFIX-images-idx*` and `PREFIX-labels-idx*` (also `.idx*`), once or for several prefixes.
 ///
@@ -125,8 +125,9 @@ struct SourceOptions {
 /// stay those of the file. No samples at all is no error.
 ///
 /// Life: files are mapped, never read whole, and stay open while the source lives. They may be
-/// removed or replaced by a rename meanwhile. They must not be shortened in place: the system ends
-/// a process that reads a mapping beyond the file's end.
+/// removed or replaced by a rename meanwhile. They must not be shortened in place: a loader looks
+/// before every batch and gives `io`, but the system ends a process that reads a mapping beyond the
+/// file's end.
 ///
 /// \throws Error  `io` when the path cannot be read; `unsupported` when no format fits, or a file
 ///                is of a kind that cannot be served; `corrupt_data` with path and offset when the

@@ -4,6 +4,7 @@
 
 #include "cli/amounts.h"
 #include "cli/commands.h"
+#include "cli/data.h"
 #include "cli/describe.h"
 #include "cli/element.h"
 #include "cli/files.h"
@@ -93,7 +94,7 @@ int run(const InspectOptions& options) {
   if (!options.json.empty() && options.json != "-") {
     check_writable("--json", options.json);
   }
-  const auto source = open_source(options.path, {.split = options.split});
+  const auto source = open_data(options.path, options.split);
   Inspection inspection{.source = source->name(),
                         .samples = source->size(),
                         .spec = source->spec(),

@@ -6,6 +6,7 @@
 #include "headrace/trace.h"
 
 #include "cli/commands.h"
+#include "cli/data.h"
 #include "cli/digest.h"
 #include "cli/files.h"
 #include "cli/interrupt.h"
@@ -93,7 +94,7 @@ void StreamRun::check_options() const {
 StreamRun::StreamRun(const StreamOptions& options, Interrupt& interrupt)
     : options_(options), interrupt_(interrupt) {
   check_options();
-  source_ = open_source(options.path, {.split = options.split});
+  source_ = open_data(options.path, options.split);
   if (source_->size() == 0) {
     throw Error(ErrorCode::invalid_argument, fmt::format("{} has no samples.", source_->name()));
   }
@@ -146,7 +147,7 @@ void StreamRun::prepare_resume() {
 
 void StreamRun::prepare_verify() {
   if (options_.verify) {
-    verifier_.emplace(open_source(options_.path, {.split = options_.split}),
+    verifier_.emplace(open_data(options_.path, options_.split),
                       options_.loader.output,
                       share_,
                       options_.loader.epochs);

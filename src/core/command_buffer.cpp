@@ -31,6 +31,13 @@ void require_on_device(const Tensor& tensor, const CommandSlot& slot, const char
   }
 }
 
+CommandPoolState& made(const std::shared_ptr<CommandPoolState>& pool) {
+  if (!pool) {
+    throw Error(ErrorCode::invalid_argument, "This CommandBufferPool was moved from.");
+  }
+  return *pool;
+}
+
 template <class Work>
 void record(CommandSlot& slot, Work work, const char* default_label) {
   slot.commands.push_back({std::move(work), slot.label.empty() ? default_label : slot.label});
@@ -136,7 +143,9 @@ void CommandBuffer::launch(std::function<void(Stream)> function) {
          "launch");
 }
 
-CommandBufferPool::CommandBufferPool(Stream stream, std::size_t max_buffers) {
+CommandBufferPool::CommandBufferPool(Stream stream,
+                                     std::size_t max_buffers,
+                                     std::shared_ptr<Trace> trace) {
   if (!stream || max_buffers == 0) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("A CommandBufferPool needs a stream of a device and at least 1 buffer; "
@@ -144,7 +153,7 @@ CommandBufferPool::CommandBufferPool(Stream stream, std::size_t max_buffers) {
                             stream ? "a stream" : "Stream{}",
                             max_buffers));
   }
-  state_ = std::make_shared<CommandPoolState>(stream, max_buffers);
+  state_ = std::make_shared<CommandPoolState>(stream, max_buffers, std::move(trace));
 }
 
 CommandBufferPool& CommandBufferPool::operator=(CommandBufferPool&& other) noexcept {
@@ -160,11 +169,11 @@ CommandBufferPool::~CommandBufferPool() {
 }
 
 CommandBuffer CommandBufferPool::get_buffer() {
-  return state_->get();
+  return made(state_).get();
 }
 
 std::optional<CommandBuffer> CommandBufferPool::try_get_buffer() {
-  return state_->try_get();
+  return made(state_).try_get();
 }
 
 void CommandBufferPool::return_buffer(CommandBuffer&& buffer) noexcept {
@@ -177,19 +186,21 @@ Completion CommandBufferPool::execute_async(CommandBuffer&& buffer,
   if (completion) {
     handlers.push_back(std::move(completion));
   }
-  return state_->execute(std::move(buffer), std::move(handlers));
+  return made(state_).execute(std::move(buffer), std::move(handlers));
 }
 
 Completion CommandBufferPool::execute_batch(std::span<const BatchOperation> operations) {
-  return state_->execute_batch(operations);
+  return made(state_).execute_batch(operations);
 }
 
 CommandPoolStats CommandBufferPool::stats() const {
-  return state_->stats();
+  return made(state_).stats();
 }
 
 void CommandBufferPool::cleanup() noexcept {
-  state_->cleanup(false);
+  if (state_) {
+    state_->cleanup(false);
+  }
 }
 
 }  // namespace headrace

@@ -6,9 +6,11 @@
 #include "core/access.h"
 #include "core/log.h"
 #include "core/storage.h"
+#include "core/stream_track.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace headrace::core {
@@ -57,8 +59,10 @@ void CommandSlot::clear() {
   accesses.clear();
 }
 
-CommandPoolState::CommandPoolState(const Stream& stream, std::size_t max_buffers)
-    : stream_(StreamAccess::lease(stream)), max_buffers_(max_buffers) {
+CommandPoolState::CommandPoolState(const Stream& stream,
+                                   std::size_t max_buffers,
+                                   std::shared_ptr<Trace> trace)
+    : stream_(StreamAccess::lease(stream)), max_buffers_(max_buffers), trace_(std::move(trace)) {
   stats_.max_buffers = max_buffers;
 }
 
@@ -79,53 +83,79 @@ CommandBuffer CommandPoolState::hold(std::shared_ptr<CommandSlot> slot) {
 std::optional<CommandBuffer> CommandPoolState::try_get() {
   settle();
   const std::scoped_lock lock(mutex_);
+  std::shared_ptr<CommandSlot> slot = take_locked();
+  return slot ? std::optional(hold(std::move(slot))) : std::nullopt;
+}
+
+std::shared_ptr<CommandSlot> CommandPoolState::take_locked() {
   if (!idle_.empty()) {
     std::shared_ptr<CommandSlot> slot = std::move(idle_.back());
     idle_.pop_back();
-    return hold(std::move(slot));
+    return slot;
   }
   if (stats_.total_buffers == max_buffers_) {
-    return std::nullopt;
+    return nullptr;
   }
+  idle_.reserve(stats_.total_buffers + 1);  // Giving it back cannot fail.
   auto slot = std::make_shared<CommandSlot>();
   slot->id = ++last_id_;
   slot->pool = weak_from_this();
   slot->stream = stream_;
   ++stats_.total_buffers;
-  return hold(std::move(slot));
+  return slot;
 }
 
-CommandBuffer CommandPoolState::get() {
-  bool is_sure = false;
+CommandBuffer CommandPoolState::get(Taker taker) {
   while (true) {
-    if (std::optional<CommandBuffer> buffer = try_get()) {
-      return std::move(*buffer);
-    }
+    settle();
     Ticket oldest;
     {
-      const std::scoped_lock lock(mutex_);
-      if (in_flight_.empty() && idle_.empty() && is_sure) {
-        throw Error(
-            ErrorCode::capacity,
-            fmt::format("All {} command buffers of the pool are held and none is in flight.",
-                        max_buffers_));
+      std::unique_lock lock(mutex_);
+      in_hand_.reserve(in_hand_.size() + 1);
+      if (std::shared_ptr<CommandSlot> slot = take_locked()) {
+        if (taker == Taker::batch) {
+          in_hand_.push_back(std::this_thread::get_id());
+        }
+        return hold(std::move(slot));
       }
-      if (!in_flight_.empty()) {
-        oldest = in_flight_.front().completion->ticket();
+      if (in_flight_.empty()) {
+        if (!one_comes_back_locked()) {
+          throw Error(
+              ErrorCode::capacity,
+              fmt::format("All {} command buffers of the pool are held and none is in flight.",
+                          max_buffers_));
+        }
+        changed_.wait(lock);
+        continue;
       }
-    }
-    if (!oldest.stream) {
-      const std::scoped_lock submitting(submit_mutex_);  // One may be on its way between the two.
-      is_sure = true;
+      oldest = in_flight_.front().completion->ticket();
     }
     wait_for_end(oldest);
   }
+}
+
+bool CommandPoolState::one_comes_back_locked() const {
+  // Who records or submits on this very thread waits for us.
+  return !in_hand_.empty() &&
+         std::ranges::find(in_hand_, std::this_thread::get_id()) == in_hand_.end();
+}
+
+CommandPoolState::InHand::InHand(CommandPoolState& pool) : pool_(pool) {
+  const std::scoped_lock lock(pool_.mutex_);
+  pool_.in_hand_.push_back(std::this_thread::get_id());
+}
+
+CommandPoolState::InHand::~InHand() {
+  const std::scoped_lock lock(pool_.mutex_);
+  pool_.in_hand_.erase(std::ranges::find(pool_.in_hand_, std::this_thread::get_id()));
+  pool_.changed_.notify_all();
 }
 
 void CommandPoolState::put_back(std::shared_ptr<CommandSlot> slot) noexcept {
   slot->clear();
   const std::scoped_lock lock(mutex_);
   idle_.push_back(std::move(slot));
+  changed_.notify_all();
 }
 
 Completion CommandPoolState::execute(CommandBuffer&& buffer, std::vector<Handler> handlers) {
@@ -138,8 +168,21 @@ Completion CommandPoolState::execute(CommandBuffer&& buffer, std::vector<Handler
     throw Error(ErrorCode::invalid_argument,
                 "Commands cannot be submitted to a stream that is being captured.");
   }
+  const InHand in_hand(*this);
   const std::scoped_lock lock(submit_mutex_);
+  prepare_for(handlers);
   return track({std::move(buffer.slot_), submit(slot), std::move(handlers)});
+}
+
+void CommandPoolState::prepare_for(const std::vector<Handler>& handlers) {
+  const std::scoped_lock lock(mutex_);
+  if (closing_ && !on_worker()) {
+    throw Error(ErrorCode::invalid_argument, "The CommandBufferPool is being destroyed.");
+  }
+  if (!handlers.empty() && !worker_.joinable() && !closing_) {
+    worker_ = std::thread([self = shared_from_this()] { self->run_worker(); });
+    worker_id_ = worker_.get_id();
+  }
 }
 
 std::shared_ptr<CompletionState> CommandPoolState::submit(CommandSlot& slot) {
@@ -151,11 +194,12 @@ std::shared_ptr<CompletionState> CommandPoolState::submit(CommandSlot& slot) {
     }
     auto submission = std::make_shared<Submission>();
     submission->commands = std::move(slot.commands);
+    record_on_track(*submission, stream, trace_);
     const std::shared_ptr<const Outcome> outcome = submission->outcome;
     stream.submit(std::move(submission));
     for (const CommandSlot::Access& access : slot.accesses) {
       Block& block = storage_of(access.tensor, "A command").block();
-      access.writes ? block.after_write(stream) : block.after_read(stream);
+      access.writes ? block.after_write(stream, outcome) : block.after_read(stream);
     }
     return std::make_shared<CommandCompletion>(stream.mark(), outcome, weak_from_this());
   } catch (...) {
@@ -167,7 +211,8 @@ Completion CommandPoolState::execute_batch(std::span<const BatchOperation> opera
   if (operations.empty()) {
     throw Error(ErrorCode::invalid_argument, "execute_batch was given no operations.");
   }
-  CommandBuffer buffer = get();
+  CommandBuffer buffer = get(Taker::batch);
+  const InHand in_hand(*this, std::adopt_lock);
   const std::shared_ptr<CommandSlot> slot = buffer.slot_;
   std::vector<Handler> handlers;
   std::exception_ptr error;
@@ -193,6 +238,7 @@ Completion CommandPoolState::execute_batch(std::span<const BatchOperation> opera
         Error(ErrorCode::invalid_argument, "An operation of the batch took the command buffer."));
   }
   const std::scoped_lock lock(submit_mutex_);
+  prepare_for(handlers);
   return track({is_ours ? std::move(buffer.slot_) : nullptr,
                 std::make_shared<CompletionState>(error),
                 std::move(handlers)});
@@ -208,10 +254,6 @@ Completion CommandPoolState::track(InFlight entry) {
     ++stats_.submissions;
   } else if (entry.slot) {
     idle_.push_back(std::move(entry.slot));  // Nothing was submitted that could use it.
-  }
-  if (!entry.handlers.empty() && !worker_.joinable()) {
-    worker_ = std::thread([self = shared_from_this()] { self->run_worker(); });
-    worker_id_ = worker_.get_id();
   }
   in_flight_.push_back(std::move(entry));
   changed_.notify_all();

@@ -13,6 +13,17 @@ namespace headrace {
 
 using core::StagingPoolState;
 
+namespace {
+
+StagingPoolState& made(const std::shared_ptr<StagingPoolState>& pool) {
+  if (!pool) {
+    throw Error(ErrorCode::invalid_argument, "This StagingBufferPool was moved from.");
+  }
+  return *pool;
+}
+
+}  // namespace
+
 StagingBuffer& StagingBuffer::operator=(StagingBuffer&& other) noexcept {
   StagingBuffer old;
   old.slot_ = std::exchange(slot_, std::move(other.slot_));
@@ -67,11 +78,11 @@ StagingBufferPool::~StagingBufferPool() {
 }
 
 StagingBuffer StagingBufferPool::get_buffer() {
-  return state_->get();
+  return made(state_).get();
 }
 
 std::optional<StagingBuffer> StagingBufferPool::try_get_buffer() {
-  return state_->try_get();
+  return made(state_).try_get();
 }
 
 void StagingBufferPool::return_buffer(StagingBuffer&& buffer) noexcept {
@@ -88,23 +99,25 @@ Completion StagingBufferPool::transfer(std::span<const std::byte> bytes,
                             to_string(dtype),
                             target.to_string()));
   }
-  return state_->transfer(bytes, target);
+  return made(state_).transfer(bytes, target);
 }
 
 Completion StagingBufferPool::transfer_to_gpu(StagingBuffer&& filled, const Tensor& target) {
-  return state_->transfer(std::move(filled), target);
+  return made(state_).transfer(std::move(filled), target);
 }
 
 void StagingBufferPool::wait_for_transfer_completion() {
-  state_->wait_for_all();
+  made(state_).wait_for_all();
 }
 
 StagingPoolStats StagingBufferPool::stats() const {
-  return state_->stats();
+  return made(state_).stats();
 }
 
 void StagingBufferPool::cleanup() noexcept {
-  state_->cleanup();
+  if (state_) {
+    state_->cleanup();
+  }
 }
 
 }  // namespace headrace

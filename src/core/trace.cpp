@@ -15,6 +15,22 @@ namespace {
 std::int64_t nanoseconds(Trace::Clock::duration duration) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
 }
+
+/// `text` as JSON writes it between its quotes.
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (const char character : text) {
+    if (character == '"' || character == '\\') {
+      result += '\\';
+    }
+    if (static_cast<unsigned char>(character) < 0x20) {
+      result += fmt::format("\\u{:04x}", static_cast<unsigned>(character));
+    } else {
+      result += character;
+    }
+  }
+  return result;
+}
 }  // namespace
 
 Trace::Trace() : origin_(Clock::now()) {}
@@ -30,12 +46,16 @@ std::uint32_t Trace::track(std::string_view name) {
 }
 
 void Trace::record(std::uint32_t track,
-                   const char* stage,
+                   std::string_view stage,
                    Clock::time_point begin,
                    Clock::time_point end,
                    std::uint64_t batch) {
   const std::scoped_lock lock(mutex_);
-  events_.push_back({stage, track, nanoseconds(begin - origin_), nanoseconds(end - begin), batch});
+  auto name = stages_.find(stage);
+  if (name == stages_.end()) {
+    name = stages_.emplace(stage).first;
+  }
+  events_.push_back({&*name, track, nanoseconds(begin - origin_), nanoseconds(end - begin), batch});
 }
 
 std::size_t Trace::size() const {
@@ -53,19 +73,19 @@ void Trace::write(const std::filesystem::path& path) const {
                R"({}{{"ph":"M","pid":1,"tid":{},"name":"thread_name","args":{{"name":"{}"}}}})",
                separator,
                track,
-               tracks_[track]);
+               escaped(tracks_[track]));
     separator = ",\n";
   }
   for (const Event& event : events_) {
-    fmt::print(file,
-               R"({}{{"ph":"X","pid":1,"tid":{},"name":"{}","ts":{:.3f},"dur":{:.3f},)"
-               R"("args":{{"batch":{}}}}})",
-               separator,
-               event.track,
-               event.stage,
-               static_cast<double>(event.begin_ns) / 1e3,
-               static_cast<double>(event.length_ns) / 1e3,
-               event.batch);
+    fmt::print(
+        file,
+        R"({}{{"ph":"X","pid":1,"tid":{},"name":"{}","ts":{:.3f},"dur":{:.3f}{}}})",
+        separator,
+        event.track,
+        escaped(*event.stage),
+        static_cast<double>(event.begin_ns) / 1e3,
+        static_cast<double>(event.length_ns) / 1e3,
+        event.batch == kNoBatch ? "" : fmt::format(R"(,"args":{{"batch":{}}})", event.batch));
   }
   file << "\n]}\n";
   if (!file.flush()) {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/command.h"
 
+#include "headrace/trace.h"
+
 #include "kernels/convert.h"
 #include "kernels/expand.h"
 
 #include <cstring>
 #include <exception>
+#include <new>
 
 namespace headrace::kernels {
 
@@ -44,12 +47,28 @@ struct Runner {
   void operator()(const LaunchCommand& launch) const { launch.function(stream); }
 };
 
+/// Notes that a command ran. A span that there is no memory for is left out.
+void note(const Submission& submission, const Command& command, Trace::Clock::time_point begin) {
+  try {
+    Trace& trace = *submission.trace;
+    trace.record(trace.track(submission.track), command.label, begin, Trace::Clock::now());
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+}
+
 }  // namespace
 
 void run(Submission& submission, NativeHandle stream) noexcept {
   try {
     for (const Command& command : submission.commands) {
+      const bool is_traced = submission.trace && !command.label.empty();
+      const Trace::Clock::time_point begin =
+          is_traced ? Trace::Clock::now() : Trace::Clock::time_point();
       std::visit(Runner{stream}, command.work);
+      if (is_traced) {
+        note(submission, command, begin);
+      }
     }
   } catch (...) {
     submission.outcome->fail(std::current_exception());

@@ -16,11 +16,11 @@
 namespace headrace::loader {
 
 namespace {
-std::shared_ptr<const BatchLayout> layout_of(const SampleSource* source,
-                                             const AsyncDataLoaderConfig& config) {
-  return source == nullptr ? nullptr
-                           : std::make_shared<const BatchLayout>(
-                                 source->spec(), config.batch_size, config.output);
+/// Most rows that a batch's tensors may have: no more than there are samples, unless it is padded.
+std::size_t most_rows(const AsyncDataLoaderConfig& config, std::uint64_t samples) {
+  const bool pads = config.tail == Tail::pad_repeat || config.tail == Tail::pad_zero;
+  return pads ? config.batch_size
+              : static_cast<std::size_t>(std::min<std::uint64_t>(config.batch_size, samples));
 }
 }  // namespace
 
@@ -34,21 +34,27 @@ Engine::Engine(std::shared_ptr<SampleSource> source,
                std::shared_ptr<DataSource> serial_source,
                AsyncDataLoaderConfig config)
     : source_(std::move(source)),
-      serial_(serial_source ? std::make_unique<SerialFeed>(std::move(serial_source)) : nullptr),
+      files_(dynamic_cast<const sources::FileBacked*>(source_.get())),
+      serial_(serial_source ? std::make_unique<SerialFeed>(std::move(serial_source), stopping_)
+                            : nullptr),
       config_(std::move(config)),
       source_name_(source_ ? source_->name() : "the data source"),
       size_(source_ ? source_->size() : serial_->size()),
+      most_rows_(most_rows(config_, size_)),
       weights_(std::make_shared<const std::vector<Tensor>>(config_.weights)),
-      layout_(layout_of(source_.get(), config_)),
-      mover_(config_.memory_manager.device()),
+      layout_(source_
+                  ? std::make_shared<const BatchLayout>(source_->spec(), most_rows_, config_.output)
+                  : nullptr),
+      mover_(config_.memory_manager.device(), config_.trace),
       memory_(config_.memory_manager, config_.byte_budget),
       slots_(memory_.slots_that_fit(layout_.get(), config_.prefetch_depth + 1)),
       depth_(std::max<std::size_t>(slots_.size() - 1, 1)) {
   plan_ = std::make_unique<const Plan>(plan_config());
+  spare_leases_.reserve(slots_.size());
 }
 
 Engine::~Engine() {
-  stop();
+  join_workers();  // Each held the engine until its end, so none is at work.
 }
 
 PlanConfig Engine::plan_config() const {
@@ -79,7 +85,7 @@ void Engine::start() {
   begin_generation();
   try {
     for (std::size_t number = 0; number < config_.workers; ++number) {
-      workers_.emplace_back([this, number] { run_worker(number); });
+      workers_.emplace_back([self = shared_from_this(), number] { self->run_worker(number); });
     }
   } catch (...) {
     end_running();
@@ -103,6 +109,7 @@ void Engine::begin_generation() {
   read_time_ = slot_wait_time_ = ship_time_ = batch_wait_time_ = handoff_time_ = {};
   ++generation_;
   phase_ = Phase::running;
+  stopping_ = false;
 }
 
 void Engine::empty_slots_locked() {
@@ -112,6 +119,7 @@ void Engine::empty_slots_locked() {
     slot.failures.clear();
     slot.error = nullptr;
     slot.starved = nullptr;
+    slot.retry = false;
   }
 }
 
@@ -134,6 +142,7 @@ void Engine::end_running() noexcept {
   {
     const std::scoped_lock lock(mutex_);
     phase_ = phase_ == Phase::running ? Phase::stopped : phase_;
+    stopping_ = true;
     work_.notify_all();
     ready_.notify_all();
   }
@@ -144,7 +153,8 @@ void Engine::end_running() noexcept {
 
 void Engine::join_workers() noexcept {
   for (std::thread& worker : workers_) {
-    worker.join();
+    // A worker may be the last that holds the engine, when the source destroyed the loader.
+    worker.get_id() == std::this_thread::get_id() ? worker.detach() : worker.join();
   }
   workers_.clear();
 }
@@ -229,9 +239,11 @@ std::shared_ptr<core::StreamState> Engine::resolve(const Stream& stream) const {
 
 void Engine::recycle(std::unique_ptr<Lease> lease) noexcept {
   const std::scoped_lock lock(mutex_);
-  spare_leases_.push_back(std::move(lease));
+  if (spare_leases_.size() < spare_leases_.capacity()) {  // No more are ever wanted at once.
+    spare_leases_.push_back(std::move(lease));
+  }
   for (Slot& slot : slots_) {
-    slot.retry = slot.retry || slot.starved != nullptr;
+    slot.retry = slot.retry || slot.lacks_memory();  // Also when an attempt is under way.
   }
   work_.notify_all();
 }

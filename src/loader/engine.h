@@ -9,6 +9,7 @@
 #include "loader/serial_feed.h"
 #include "loader/slot.h"
 #include "loader/slot_memory.h"
+#include "sources/file_backed.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -26,10 +27,12 @@ namespace headrace::loader {
 ///
 /// Workers take rows of the oldest batch that is not full, so that the next batch is always the one
 /// all of them work on; whoever reads a batch's last row ships it. The consumer takes slots in the
-/// plan's order.
+/// plan's order. Slots get their memory in that order too, one at a time, so that no batch waits
+/// for memory that a later one holds.
 /// Locks, in order: `control_` (start, stop, restore: one at a time), `ship_` (one shipment at a
 /// time), `mutex_` (all that follows it). No call of the source's or of the device's that can wait
 /// is made under `mutex_`.
+/// Life: workers share ownership, for a source may destroy its own loader; `stop` ends them.
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   Engine(std::shared_ptr<SampleSource> source, AsyncDataLoaderConfig config);
@@ -105,25 +108,32 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void open_slot(Slot& slot, Lock& lock);
   void fill_from_serial(Slot& slot, Lock& lock, const std::string& track);
   bool prepare_memory(Slot& slot, const std::shared_ptr<const BatchLayout>& layout);
+  void provide(Slot& slot, const std::shared_ptr<const BatchLayout>& layout);
+  bool take_from_empty(Slot& slot);
+  bool drop_from_empty();
   bool begin_attempt(Slot& slot);
   void end_attempt(Slot& slot, std::exception_ptr starved);
   bool wait_for_last_use(const Slot& slot);
   void read_chunk(const Chunk& chunk, SampleView& view, Lock& lock, const std::string& track);
+  void read_rows(const Chunk& chunk, SampleView& view, std::vector<RowFailure>& failures) const;
   void read_row(const Chunk& chunk, std::size_t row, std::uint64_t sample, SampleView& view) const;
   void ship(Slot& slot, Lock& lock);
-  void list_failures(const Slot& slot);
+  void list_failures(const Slot& slot) noexcept;
   [[nodiscard]] std::size_t rows_per_chunk(const Slot& slot) const;
   void trace(const std::string& track,
              const char* stage,
              Clock::time_point begin,
              Clock::time_point end,
-             std::uint64_t batch) const;
+             std::uint64_t batch) const noexcept;
 
+  std::atomic<bool> stopping_{false};           // looked at before every call of the source's
   const std::shared_ptr<SampleSource> source_;  // one of the two is set
+  const sources::FileBacked* const files_;      // source_, when it is one
   const std::unique_ptr<SerialFeed> serial_;
   const AsyncDataLoaderConfig config_;
   const std::string source_name_;
   const std::uint64_t size_;
+  const std::size_t most_rows_;  // of a batch's tensors
   const std::shared_ptr<const std::vector<Tensor>> weights_;
   const std::shared_ptr<const BatchLayout> layout_;  // null for a serial source
 
@@ -140,6 +150,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::unique_ptr<const Plan> plan_;  // of this generation; never null
   LoaderState start_;
   SlotMemory memory_;
+  bool memory_is_short_ = false;  // found lately; belongs to who opens the slot that lacks memory
   std::vector<Slot> slots_;
   const std::size_t depth_;                  // batches ready at once: the config's, or what fits
   std::uint64_t next_batch_ = 0;             // lowest batch not handed out

@@ -21,6 +21,11 @@ Tensor rows_of(const std::shared_ptr<core::Storage>& storage,
       storage, part.offset, part.shape.with_leading(static_cast<std::int64_t>(rows)), part.dtype);
 }
 
+/// Whether what it last failed with may be out of date.
+bool is_being_tried(const Slot& slot) {
+  return slot.retry || slot.attempts_begun != slot.last_failed_attempt;
+}
+
 }  // namespace
 
 std::optional<GPUBatch> Engine::get(const Stream& stream, bool may_wait) {
@@ -56,6 +61,9 @@ void Engine::require_running_locked(std::uint64_t generation) const {
 void Engine::ask_for_memory_locked(Asked& asked, bool may_wait) {
   Slot* slot = starved_slot_locked();
   if (slot == nullptr) {
+    return;
+  }
+  if (!may_wait && is_being_tried(*slot)) {
     return;
   }
   if (asked.batch == slot->batch && slot->last_failed_attempt > asked.attempt) {
@@ -178,7 +186,7 @@ GPUBatch Engine::make_batch(Slot& slot, const std::shared_ptr<core::StreamState>
   batch.label_tensor = rows_of(slot.packed, layout.label(), slot.rows);
   batch.weight_tensors = *weights_;
   batch.batch_id = slot.plan.id;
-  batch.generation = generation_;
+  batch.generation = slot.generation;
   batch.epoch = slot.plan.epoch;
   batch.valid_count = static_cast<std::int64_t>(slot.valid);
   batch.lease_ = std::move(slot.lease);

@@ -35,6 +35,8 @@ Engine& made(const std::shared_ptr<Engine>& engine) {
 
 }  // namespace
 
+GPUBatch::GPUBatch() = default;
+
 GPUBatch::GPUBatch(GPUBatch&&) noexcept = default;
 
 GPUBatch& GPUBatch::operator=(GPUBatch&& other) noexcept {
@@ -71,8 +73,8 @@ const Tensor& GPUBatch::tensor(std::string_view field) const {
                                  : " because it is empty"));
 }
 
-std::span<const std::uint64_t> GPUBatch::sample_ids() const noexcept {
-  return lease_ ? std::span<const std::uint64_t>(lease_->ids) : std::span<const std::uint64_t>();
+ListView<std::uint64_t> GPUBatch::sample_ids() const noexcept {
+  return lease_ ? ListView<std::uint64_t>(lease_->ids) : ListView<std::uint64_t>();
 }
 
 const LoaderState& GPUBatch::state() const {

@@ -2,12 +2,14 @@
 #include "loader/mover.h"
 
 #include "core/access.h"
+#include "core/stream_track.h"
 
 #include <utility>
 
 namespace headrace::loader {
 
-Mover::Mover(const Device& device) : stream_(device.make_stream()) {}
+Mover::Mover(const Device& device, std::shared_ptr<Trace> trace)
+    : stream_(device.make_stream()), trace_(std::move(trace)) {}
 
 std::size_t Mover::ship(Slot& slot) {
   const BatchLayout& layout = *slot.layout;
@@ -34,6 +36,7 @@ std::size_t Mover::ship(Slot& slot) {
   if (submission->commands.empty()) {
     return bytes;
   }
+  core::record_on_track(*submission, stream, trace_);
   const std::shared_ptr<const Outcome> outcome = submission->outcome;
   stream.submit(std::move(submission));
   if (copies) {

@@ -2,9 +2,12 @@
 #pragma once
 
 #include "headrace/stream.h"
+#include "headrace/trace.h"
 
 #include "core/timeline.h"
 #include "loader/slot.h"
+
+#include <memory>
 
 namespace headrace::loader {
 
@@ -14,13 +17,15 @@ namespace headrace::loader {
 /// Threads: one call at a time; the engine sees to it.
 class Mover {
  public:
-  explicit Mover(const Device& device);
+  /// \param trace  Where the work is recorded; null for nowhere.
+  Mover(const Device& device, std::shared_ptr<Trace> trace);
 
   /// Issues the work that makes `slot` ready. \returns Bytes that go to device memory.
   std::size_t ship(Slot& slot);
 
  private:
-  Stream stream_;
+  const Stream stream_;
+  const std::shared_ptr<Trace> trace_;
 };
 
 }  // namespace headrace::loader

@@ -5,14 +5,15 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <string>
 
 namespace headrace::loader {
 
 namespace {
 
-/// The exception being handled, with `what` put before its text.
-std::exception_ptr wrap_current(const std::string& what, std::string& message) noexcept {
+/// Throws the exception being handled, with `what` put before its text.
+[[noreturn]] void rethrow_about(const std::string& what, std::string& message) {
   ErrorCode code = ErrorCode::io;
   try {
     throw;
@@ -24,8 +25,18 @@ std::exception_ptr wrap_current(const std::string& what, std::string& message) n
   } catch (...) {
     message = what + " cannot be read: the source threw something that is no std::exception.";
   }
+  std::throw_with_nested(Error(code, message));
+}
+
+/// The exception being handled, with what it is about put before its text; as it is when there is
+/// no memory for that.
+template <class What>
+std::exception_ptr wrap_current(const What& what, std::string& message) noexcept {
+  const std::exception_ptr original = std::current_exception();
   try {
-    std::throw_with_nested(Error(code, message));
+    rethrow_about(what(), message);
+  } catch (const std::bad_alloc&) {
+    return original;
   } catch (...) {
     return std::current_exception();
   }
@@ -35,13 +46,14 @@ std::exception_ptr wrap_current(const std::string& what, std::string& message) n
 
 RowFailure sample_failure(std::size_t row, std::uint64_t sample, std::string_view source) noexcept {
   RowFailure failure{row, sample, nullptr, {}};
-  failure.error = wrap_current(fmt::format("Sample {} of {}", sample, source), failure.message);
+  const auto what = [&] { return fmt::format("Sample {} of {}", sample, source); };
+  failure.error = wrap_current(what, failure.message);
   return failure;
 }
 
 std::exception_ptr batch_failure(std::uint64_t batch) noexcept {
   std::string message;
-  return wrap_current(fmt::format("Batch {}", batch), message);
+  return wrap_current([batch] { return fmt::format("Batch {}", batch); }, message);
 }
 
 }  // namespace headrace::loader

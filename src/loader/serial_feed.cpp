@@ -10,13 +10,14 @@
 
 namespace headrace::loader {
 
-SerialFeed::SerialFeed(std::shared_ptr<DataSource> source) : source_(std::move(source)) {}
+SerialFeed::SerialFeed(std::shared_ptr<DataSource> source, const std::atomic<bool>& stopping)
+    : source_(std::move(source)), stopping_(stopping) {}
 
 void SerialFeed::begin(std::size_t batch_size) {
   const std::scoped_lock lock(mutex_);
   turn_ = 0;
-  ended_ = false;
   batch_size_ = batch_size;
+  in_step_ = false;  // Others may have read from the source.
 }
 
 std::optional<SourceBatch> SerialFeed::take(std::uint64_t b,
@@ -24,18 +25,20 @@ std::optional<SourceBatch> SerialFeed::take(std::uint64_t b,
                                             std::uint64_t place) {
   {
     std::unique_lock lock(mutex_);
-    turn_changed_.wait(lock, [this, b] { return turn_ == b || ended_; });
-    if (ended_) {
-      return std::nullopt;
-    }
+    turn_changed_.wait(lock, [this, b] { return turn_ == b || stopping_; });
+  }
+  if (stopping_) {
+    return std::nullopt;
   }
   const Turn turn(*this);
-  if (b == 0 || !in_step_) {
+  if (!std::exchange(in_step_, false)) {
     go_to(place);
   } else if (plan.step == 0) {
-    reset();
+    source_->reset();
   }
-  in_step_ = at_first_sample_ = false;
+  if (stopping_) {
+    return std::nullopt;
+  }
   std::optional<SourceBatch> batch = source_->get_batch(plan.valid);
   if (!batch) {
     throw Error(ErrorCode::corrupt_data,
@@ -54,18 +57,9 @@ SerialFeed::Turn::~Turn() {
   feed_.turn_changed_.notify_all();
 }
 
-void SerialFeed::reset() {
-  in_step_ = false;
-  source_->reset();
-  at_first_sample_ = true;
-}
-
 void SerialFeed::go_to(std::uint64_t place) {
-  if (!at_first_sample_) {
-    reset();
-  }
-  for (std::uint64_t skipped = 0; skipped < place;) {
-    at_first_sample_ = false;
+  source_->reset();
+  for (std::uint64_t skipped = 0; skipped < place && !stopping_;) {
     const auto step = std::min<std::uint64_t>(batch_size_, place - skipped);
     if (!source_->get_batch(step)) {
       throw Error(
@@ -97,7 +91,6 @@ void SerialFeed::check(const SourceBatch& batch, const PlannedBatch& plan) {
 
 void SerialFeed::end() {
   const std::scoped_lock lock(mutex_);
-  ended_ = true;
   turn_changed_.notify_all();
 }
 

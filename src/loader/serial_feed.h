@@ -5,6 +5,7 @@
 
 #include "loader/plan.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -18,7 +19,8 @@ namespace headrace::loader {
 /// Several workers may ask at once, each for a batch of its own; each waits for its turn.
 class SerialFeed {
  public:
-  explicit SerialFeed(std::shared_ptr<DataSource> source);
+  /// \param stopping  Looked at before every call of the source's.
+  SerialFeed(std::shared_ptr<DataSource> source, const std::atomic<bool>& stopping);
 
   [[nodiscard]] std::uint64_t size() const { return source_->size(); }
 
@@ -29,12 +31,12 @@ class SerialFeed {
   /// taken. The first batch, and one after a call of the source's that failed, begins with a reset
   /// and reads up to its place, so a batch never holds other samples than the plan says.
   ///
-  /// \returns nullopt when `end` was called.
+  /// \returns nullopt when the loader is being stopped.
   /// \throws  What the source throws; Error `corrupt_data` when it gives other rows than it
   /// promised.
   std::optional<SourceBatch> take(std::uint64_t b, const PlannedBatch& plan, std::uint64_t place);
 
-  /// Ends every wait for a turn.
+  /// Has every wait for a turn look whether the loader is being stopped.
   void end();
 
  private:
@@ -50,18 +52,16 @@ class SerialFeed {
     SerialFeed& feed_;
   };
 
-  void reset();
   void go_to(std::uint64_t place);
   static void check(const SourceBatch& batch, const PlannedBatch& plan);
 
   const std::shared_ptr<DataSource> source_;
+  const std::atomic<bool>& stopping_;
   std::mutex mutex_;
   std::condition_variable turn_changed_;
   std::uint64_t turn_ = 0;      // guarded by mutex_
-  bool ended_ = false;          // guarded by mutex_
   std::size_t batch_size_ = 1;  // the rest belongs to whoever has the turn
-  bool at_first_sample_ = true;
-  bool in_step_ = false;  // the source stands where the last batch ended
+  bool in_step_ = false;        // the source stands where the last batch ended
 };
 
 }  // namespace headrace::loader

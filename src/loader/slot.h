@@ -58,6 +58,7 @@ struct Slot {
   static constexpr std::uint64_t kNoBatch = UINT64_MAX;
 
   State state = State::empty;
+  std::uint64_t generation = 0;    ///< The loader's when it was opened.
   std::uint64_t batch = kNoBatch;  ///< The plan's number of the batch it holds or last held.
   PlannedBatch plan;
   std::size_t next_row = 0;   ///< First row that no worker has taken.
@@ -72,12 +73,16 @@ struct Slot {
   std::uint64_t attempts_begun = 0;
   std::uint64_t last_failed_attempt = 0;
   bool retry = false;
+  bool has_memory = false;  ///< For the batch it holds; false until its turn to get it came.
 
   std::shared_ptr<const BatchLayout> layout;
   std::shared_ptr<core::Storage> slab;      ///< Host memory; null where workers write `packed`.
   std::shared_ptr<core::Storage> packed;    ///< All parts, on the device.
   std::shared_ptr<core::Storage> expanded;  ///< Inputs after expansion; null without.
   std::unique_ptr<Lease> lease;
+
+  /// Whether it was opened and still waits for memory.
+  [[nodiscard]] bool lacks_memory() const { return state == State::opening && !has_memory; }
 
   /// Where workers write row 0 of everything.
   [[nodiscard]] std::byte* host() const { return (slab ? slab : packed)->block().memory().host; }

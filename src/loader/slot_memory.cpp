@@ -16,6 +16,24 @@ namespace {
 std::uint64_t size_of_storage(const std::shared_ptr<core::Storage>& storage) {
   return storage ? storage->block().capacity() : 0;
 }
+
+/// Whether nobody else references `storage`. Then all that others did with it happened before.
+bool is_ours_alone(const std::shared_ptr<core::Storage>& storage) {
+  if (!storage || storage.use_count() > 1) {
+    return false;
+  }
+  // The count alone orders nothing; copying and dropping acquires what the last holder released.
+  static_cast<void>(std::shared_ptr<core::Storage>(storage));
+  return true;
+}
+
+bool move_if_lacking(std::shared_ptr<core::Storage>& from, std::shared_ptr<core::Storage>& to) {
+  if (to || !is_ours_alone(from)) {
+    return false;
+  }
+  to = std::move(from);
+  return true;
+}
 }  // namespace
 
 SlotMemory::SlotMemory(const MemoryManager& manager, std::size_t byte_budget)
@@ -45,9 +63,12 @@ std::size_t SlotMemory::slots_that_fit(const BatchLayout* layout, std::size_t wa
   return std::min<std::size_t>(wanted, budget_ / bytes);
 }
 
+void SlotMemory::leave_what_is_held(Slot& slot) {
+  leave_if_held(slot.packed);
+  leave_if_held(slot.expanded);
+}
+
 void SlotMemory::provide(Slot& slot, const std::shared_ptr<const BatchLayout>& layout) {
-  leave_what_is_held(slot.packed);
-  leave_what_is_held(slot.expanded);
   ensure(slot.packed, layout->packed_bytes());
   if (layout->expand()) {
     ensure(slot.expanded, layout->expanded_bytes());
@@ -65,19 +86,40 @@ std::shared_ptr<core::Storage> SlotMemory::make(std::size_t bytes, DeviceType de
   return core::make_storage(*core::ManagerAccess::pool(manager_), bytes, device_type, stream_);
 }
 
-void SlotMemory::leave_what_is_held(std::shared_ptr<core::Storage>& storage) {
-  if (!storage) {
+void SlotMemory::leave_if_held(std::shared_ptr<core::Storage>& storage) {
+  if (!storage || is_ours_alone(storage)) {
     return;
   }
-  // Copying and dropping acquires what the last holder did before it let go.
-  static_cast<void>(std::shared_ptr<core::Storage>(storage));
-  if (storage.use_count() > 1) {
-    const std::scoped_lock lock(mutex_);
-    left_.push_back({storage, size_of_storage(storage)});
-    owned_bytes_ -= size_of_storage(storage);
-    storage.reset();
-    ++replaced_;
+  const std::scoped_lock lock(mutex_);
+  left_.push_back({storage, size_of_storage(storage)});
+  owned_bytes_ -= size_of_storage(storage);
+  storage.reset();
+  ++replaced_;
+}
+
+bool SlotMemory::take_over(Slot& from, Slot& to) {
+  const bool packed = move_if_lacking(from.packed, to.packed);
+  const bool expanded = move_if_lacking(from.expanded, to.expanded);
+  const bool slab = move_if_lacking(from.slab, to.slab);
+  return packed || expanded || slab;
+}
+
+std::vector<std::shared_ptr<core::Storage>> SlotMemory::drop(Slot& slot) {
+  std::vector<std::shared_ptr<core::Storage>> dropped;
+  for (std::shared_ptr<core::Storage>* storage : {&slot.packed, &slot.expanded, &slot.slab}) {
+    if (!is_ours_alone(*storage)) {
+      continue;
+    }
+    const std::uint64_t bytes = size_of_storage(*storage);
+    dropped.push_back(std::move(*storage));
+    if (storage == &slot.slab) {
+      pinned_bytes_ -= bytes;
+    } else {
+      const std::scoped_lock lock(mutex_);
+      owned_bytes_ -= bytes;
+    }
   }
+  return dropped;
 }
 
 void SlotMemory::ensure(std::shared_ptr<core::Storage>& storage, std::size_t bytes) {

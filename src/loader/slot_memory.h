@@ -17,7 +17,8 @@ namespace headrace::loader {
 /// Gives slots their memory, within a budget.
 ///
 /// A slot keeps its memory from batch to batch. What the consumer still references when the slot's
-/// turn comes is left to it, and counts until it lets go.
+/// turn comes is left to it, and counts until it lets go. Where there is none to be had, slots that
+/// wait for a later batch give up theirs.
 /// Threads: safe from any thread, for different slots.
 class SlotMemory {
  public:
@@ -30,12 +31,24 @@ class SlotMemory {
   /// \throws Error  `capacity` when not even one fits.
   [[nodiscard]] std::size_t slots_that_fit(const BatchLayout* layout, std::size_t wanted) const;
 
-  /// Sees to it that `slot` has memory of its own for `layout`. It may still be in use by earlier
-  /// work.
+  /// Leaves to the consumer what it still references of the memory of `slot`.
+  void leave_what_is_held(Slot& slot);
+
+  /// Sees to it that `slot` has memory for `layout`. It may still be in use by earlier work.
   ///
   /// \throws Error  `capacity` when the budget does not allow it; what the manager throws. The slot
   ///                then lacks memory and may be tried again.
   void provide(Slot& slot, const std::shared_ptr<const BatchLayout>& layout);
+
+  /// Gives `to` what it lacks of the memory of `from`, but for what others reference. Not while
+  /// anybody else looks at `from`.
+  ///
+  /// \returns Whether that was anything.
+  bool take_over(Slot& from, Slot& to);
+
+  /// Takes the memory of `slot` out of the loader, but for what others reference. It goes back to
+  /// the manager with the result.
+  std::vector<std::shared_ptr<core::Storage>> drop(Slot& slot);
 
   /// Fills in the numbers about memory.
   void report(AsyncDataLoaderStats& stats) const;
@@ -46,7 +59,7 @@ class SlotMemory {
     std::uint64_t bytes;
   };
 
-  void leave_what_is_held(std::shared_ptr<core::Storage>& storage);
+  void leave_if_held(std::shared_ptr<core::Storage>& storage);
   void ensure(std::shared_ptr<core::Storage>& storage, std::size_t bytes);
   void reserve(std::uint64_t old_bytes, std::size_t bytes);
   [[nodiscard]] std::shared_ptr<core::Storage> make(std::size_t bytes,

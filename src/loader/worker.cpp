@@ -2,6 +2,7 @@
 // The workers' side of the engine.
 #include "headrace/error.h"
 
+#include "core/log.h"
 #include "loader/engine.h"
 #include "loader/read_failure.h"
 #include "loader/rows.h"
@@ -97,8 +98,13 @@ Slot* Engine::slot_to_open_locked() {
   const std::uint64_t end = std::min(next_batch_ + depth_, plan_->batch_count());
   for (std::uint64_t batch = next_batch_; batch < end; ++batch) {
     Slot& slot = slots_[batch % slots_.size()];
+    if (slot.lacks_memory()) {
+      return nullptr;  // Else later batches might take all there is, and it would wait for ever.
+    }
     if (slot.state == Slot::State::empty && slot.batch != batch) {
       slot.state = Slot::State::opening;
+      slot.has_memory = false;
+      slot.generation = generation_;
       slot.batch = batch;
       slot.plan = plan_->batch(batch);
       slot.next_row = slot.rows_done = 0;
@@ -123,6 +129,9 @@ void Engine::open_slot(Slot& slot, Lock& lock) {
       slot.lease = std::make_unique<Lease>();
     }
     slot.lease->ids.resize(slot.plan.valid);
+    if (files_ != nullptr) {
+      files_->check_files();  // Reading behind the end of a file would end the process.
+    }
     opened = prepare_memory(slot, layout_);
   } catch (...) {
     slot.error = std::current_exception();
@@ -152,7 +161,7 @@ void Engine::fill_from_serial(Slot& slot, Lock& lock, const std::string& track) 
       const SampleSpec spec = spec_of(*batch);
       std::shared_ptr<const BatchLayout> layout = slot.layout;
       if (!layout || !same_rows(*layout, spec)) {
-        layout = std::make_shared<const BatchLayout>(spec, config_.batch_size, config_.output);
+        layout = std::make_shared<const BatchLayout>(spec, most_rows_, config_.output);
       }
       filled = prepare_memory(slot, layout);
       if (filled) {
@@ -181,7 +190,7 @@ void Engine::fill_from_serial(Slot& slot, Lock& lock, const std::string& track) 
 bool Engine::prepare_memory(Slot& slot, const std::shared_ptr<const BatchLayout>& layout) {
   while (begin_attempt(slot)) {
     try {
-      memory_.provide(slot, layout);
+      provide(slot, layout);
       end_attempt(slot, nullptr);
       return wait_for_last_use(slot);
     } catch (const Error&) {
@@ -189,6 +198,43 @@ bool Engine::prepare_memory(Slot& slot, const std::shared_ptr<const BatchLayout>
     }
   }
   return false;
+}
+
+void Engine::provide(Slot& slot, const std::shared_ptr<const BatchLayout>& layout) {
+  memory_.leave_what_is_held(slot);
+  if (memory_is_short_) {
+    take_from_empty(slot);  // Asking first would have the manager look through all it has.
+  }
+  while (true) {
+    try {
+      memory_.provide(slot, layout);
+      return;
+    } catch (const Error& error) {
+      memory_is_short_ =
+          error.code() == ErrorCode::capacity || error.code() == ErrorCode::out_of_memory;
+      if (!memory_is_short_ || !(take_from_empty(slot) || drop_from_empty())) {
+        throw;
+      }
+    }
+  }
+}
+
+bool Engine::take_from_empty(Slot& slot) {
+  const std::scoped_lock lock(mutex_);
+  return std::ranges::any_of(slots_, [this, &slot](Slot& other) {
+    return other.state == Slot::State::empty && memory_.take_over(other, slot);
+  });
+}
+
+bool Engine::drop_from_empty() {
+  std::vector<std::shared_ptr<core::Storage>> dropped;  // Given back with no lock held.
+  const std::scoped_lock lock(mutex_);
+  for (Slot& slot : slots_) {
+    if (slot.state == Slot::State::empty && dropped.empty()) {
+      dropped = memory_.drop(slot);
+    }
+  }
+  return !dropped.empty();
 }
 
 bool Engine::begin_attempt(Slot& slot) {
@@ -206,6 +252,9 @@ void Engine::end_attempt(Slot& slot, std::exception_ptr starved) {
   if (slot.starved) {
     slot.last_failed_attempt = slot.attempts_begun;
     ready_.notify_all();
+  } else {
+    slot.has_memory = true;
+    work_.notify_all();
   }
 }
 
@@ -227,26 +276,45 @@ void Engine::read_chunk(const Chunk& chunk,
   lock.unlock();
   const Clock::time_point begin = Clock::now();
   std::vector<RowFailure> failures;
-  for (std::size_t row = chunk.begin; row < chunk.end; ++row) {
-    const std::uint64_t sample = plan_->sample(chunk.slot->plan, row);
-    try {
-      read_row(chunk, row, sample, view);
-    } catch (...) {
-      failures.push_back(sample_failure(row, sample, source_name_));
-      if (config_.on_error == OnError::raise) {
-        break;
-      }
-    }
+  std::exception_ptr error;  // Not of a row: there was no memory to note a row's failure in.
+  try {
+    read_rows(chunk, view, failures);
+  } catch (...) {
+    error = std::current_exception();
   }
   const Clock::time_point end = Clock::now();
   lock.lock();
   Slot& slot = *chunk.slot;
   read_time_.add(end - begin);
   trace(track, "read", begin, end, slot.plan.id);
-  std::ranges::move(failures, std::back_inserter(slot.failures));
+  if (stopping_) {
+    return;  // Rows may be missing, and nobody will ask for the batch.
+  }
+  try {
+    std::ranges::move(failures, std::back_inserter(slot.failures));
+  } catch (...) {
+    error = std::current_exception();
+  }
+  slot.error = error ? error : slot.error;
   slot.rows_done += chunk.end - chunk.begin;
   if (slot.rows_done == slot.plan.read_rows) {
     ship(slot, lock);
+  }
+}
+
+void Engine::read_rows(const Chunk& chunk,
+                       SampleView& view,
+                       std::vector<RowFailure>& failures) const {
+  for (std::size_t row = chunk.begin; row < chunk.end && !stopping_; ++row) {
+    const std::uint64_t sample = plan_->sample(chunk.slot->plan, row);
+    try {
+      read_row(chunk, row, sample, view);
+    } catch (...) {
+      failures.push_back(sample_failure(row, sample, source_name_));
+      if (config_.on_error == OnError::raise) {
+        return;
+      }
+    }
   }
 }
 
@@ -271,6 +339,9 @@ void Engine::read_row(const Chunk& chunk,
 
 void Engine::ship(Slot& slot, Lock& lock) {
   slot.state = Slot::State::shipping;
+  if (!slot.has_memory) {
+    work_.notify_all();  // It failed before it had any; the next may be opened.
+  }
   lock.unlock();
   const Clock::time_point begin = Clock::now();
   std::size_t bytes = 0;
@@ -298,12 +369,16 @@ void Engine::ship(Slot& slot, Lock& lock) {
   ready_.notify_all();
 }
 
-void Engine::list_failures(const Slot& slot) {
+void Engine::list_failures(const Slot& slot) noexcept {
   counts_.failures += slot.failures.size();
-  for (const RowFailure& failure : slot.failures) {
-    if (counts_.first_failures.size() < kListedFailures) {
-      counts_.first_failures.push_back({slot.plan.epoch, failure.sample, failure.message});
+  try {
+    for (const RowFailure& failure : slot.failures) {
+      if (counts_.first_failures.size() < kListedFailures) {
+        counts_.first_failures.push_back({slot.plan.epoch, failure.sample, failure.message});
+      }
     }
+  } catch (const std::exception& error) {
+    core::log_error(error.what());  // Counted all the same.
   }
 }
 
@@ -311,9 +386,14 @@ void Engine::trace(const std::string& track,
                    const char* stage,
                    Clock::time_point begin,
                    Clock::time_point end,
-                   std::uint64_t batch) const {
-  if (config_.trace) {
+                   std::uint64_t batch) const noexcept {
+  if (!config_.trace) {
+    return;
+  }
+  try {
     config_.trace->record(config_.trace->track(track), stage, begin, end, batch);
+  } catch (const std::exception& error) {
+    core::log_error(error.what());  // A span less is no reason to end anything.
   }
 }
 

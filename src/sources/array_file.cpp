@@ -100,10 +100,10 @@ void reverse_elements(std::span<std::byte> bytes, std::size_t element_bytes) {
 }
 
 /// Rows of a file whose elements have their highest byte first.
-class SwappedSource final : public SampleSource {
+class SwappedSource final : public SampleSource, public FileBacked {
  public:
   /// A part whose element size is given as 1 is left as it lies.
-  SwappedSource(std::shared_ptr<const SampleSource> rows,
+  SwappedSource(std::shared_ptr<const RowSource> rows,
                 std::size_t input_element_bytes,
                 std::size_t label_element_bytes)
       : rows_(std::move(rows)),
@@ -118,9 +118,10 @@ class SwappedSource final : public SampleSource {
     reverse_elements(into.label, label_element_bytes_);
   }
   [[nodiscard]] std::string name() const override { return rows_->name(); }
+  void check_files() const override { rows_->check_files(); }
 
  private:
-  std::shared_ptr<const SampleSource> rows_;
+  std::shared_ptr<const RowSource> rows_;
   std::size_t input_element_bytes_ = 1;
   std::size_t label_element_bytes_ = 1;
 };

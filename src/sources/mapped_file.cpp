@@ -85,8 +85,6 @@ MappedFile::MappedFile(std::filesystem::path path)
     throw_io("map", path_, errno);
   }
   bytes_ = {static_cast<const std::byte*>(address), size};
-  // Samples are read in shuffled order; advice that the system cannot take changes nothing.
-  static_cast<void>(::madvise(address, size, MADV_RANDOM));
 }
 
 MappedFile::~MappedFile() {

@@ -32,7 +32,7 @@ class FileDescriptor {
 /// Life: the file may be unlinked or replaced by a rename while it is mapped. It must not be
 /// shortened in place: the system answers an access beyond the new end with SIGBUS, which ends the
 /// process with "Bus error". `check_not_shortened` turns that into an Error for readers that call
-/// it before they touch the bytes.
+/// it before they touch the bytes, as a loader does before every batch.
 /// Threads: everything is safe from any thread.
 class MappedFile {
  public:

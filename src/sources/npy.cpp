@@ -56,7 +56,8 @@ std::string_view reason_against(std::string_view name) {
   }
 }
 
-DataType data_type(const MappedFile& file, const NpyHeader& header) {
+/// Takes the element type and the order of its bytes from `header`.
+void read_type(const MappedFile& file, const NpyHeader& header, ArrayHeader& array) {
   std::string_view name = header.descr;
   const char order = name.empty() ? '\0' : name.front();
   if (order == '<' || order == '>' || order == '|') {
@@ -66,14 +67,17 @@ DataType data_type(const MappedFile& file, const NpyHeader& header) {
     if (type.name != name) {
       continue;
     }
-    if (order == '<' || size_of(type.dtype) == 1) {
-      return type.dtype;
+    if (order == '<' || order == '>' || size_of(type.dtype) == 1) {
+      array.dtype = type.dtype;
+      array.is_big_endian = order == '>';
+      return;
     }
     file.refuse(ErrorCode::unsupported,
                 header.descr_offset,
-                fmt::format("the element type is {}, and only elements with the lowest byte first "
-                            "(\"<{}\") can be served",
+                fmt::format("the element type is {}, which does not say the order of its bytes "
+                            "(\"<{}\" or \">{}\")",
                             printable(header.descr),
+                            name,
                             name));
   }
   file.refuse(
@@ -85,7 +89,7 @@ DataType data_type(const MappedFile& file, const NpyHeader& header) {
 ArrayFile open_array(std::shared_ptr<const MappedFile> file) {
   const NpyHeader header = read_npy_header(*file);
   ArrayHeader array;
-  array.dtype = data_type(*file, header);
+  read_type(*file, header, array);
   if (header.is_fortran_order) {
     file->refuse(ErrorCode::unsupported,
                  header.fortran_order_offset,

@@ -3,6 +3,8 @@
 
 #include "headrace/source.h"
 
+#include "sources/file_backed.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -29,7 +31,7 @@ struct RowView {
 ///
 /// A loader recognises it with `dynamic_cast<const RowSource*>` and may then let the device fetch
 /// the rows itself. Sources that change bytes while reading are never of this type.
-class RowSource final : public SampleSource {
+class RowSource final : public SampleSource, public FileBacked {
  public:
   /// \param rows   Must agree with `spec`; its `order` is null.
   /// \param files  What keeps the rows alive; empty when the caller does.
@@ -49,11 +51,7 @@ class RowSource final : public SampleSource {
   /// Where the rows lie. Life: valid while this source lives, and unchanged.
   [[nodiscard]] const RowView& rows() const noexcept { return rows_; }
 
-  /// Looks whether every file behind the rows still has its length; costs a system call a file.
-  /// Those who read through `rows` call it once a batch; `read` does not.
-  ///
-  /// \throws Error  `io` naming the file that was shortened.
-  void check_files() const;
+  void check_files() const override;
 
  private:
   SampleSpec spec_;

@@ -12,7 +12,7 @@ namespace headrace {
 namespace {
 
 /// Some samples of a source that is not rows.
-class Subset final : public SampleSource {
+class Subset final : public SampleSource, public sources::FileBacked {
  public:
   Subset(std::shared_ptr<const SampleSource> source,
          std::string name,
@@ -28,6 +28,11 @@ class Subset final : public SampleSource {
     source_->read(inner, into);
   }
   [[nodiscard]] std::string name() const override { return name_; }
+  void check_files() const override {
+    if (const auto* files = dynamic_cast<const sources::FileBacked*>(source_.get())) {
+      files->check_files();
+    }
+  }
 
  private:
   std::shared_ptr<const SampleSource> source_;

@@ -136,5 +136,19 @@ TEST(Usage, DataThatCannotServeIsRefused) {
   EXPECT_THAT(text, testing::AllOf(HasSubstr("2"), HasSubstr("3"), HasSubstr("labels")));
 }
 
+TEST(Usage, SeveralPairsAreAChoiceByAnOptionOfTheProgram) {
+  using namespace std::string_literals;
+  const TempDir folder;
+  const std::string none = "\0\0\x08\x01\0\0\0\0"s;  // uint8, one dimension, no samples
+  for (const std::string prefix : {"train", "t10k"}) {
+    write_file(folder / (prefix + "-images-idx1-ubyte"), none);
+    write_file(folder / (prefix + "-labels-idx1-ubyte"), none);
+  }
+  for (const std::string command : {"inspect", "stream"}) {
+    EXPECT_THAT(complaint({command, folder.path()}, 1),
+                HasSubstr("the splits t10k, train; choose one with `--split PREFIX`."));
+  }
+}
+
 }  // namespace
 }  // namespace headrace::test

@@ -172,6 +172,57 @@ TEST_P(BatchTest, WithAllBuffersHeldThrowsCapacity) {
   EXPECT_EQ(code_of([&] { pool.execute_batch(operations); }), ErrorCode::capacity);
 }
 
+TEST_P(BatchTest, ABufferThatABatchHoldsIsWaitedFor) {
+  CommandBufferPool pool(device_.make_stream(), 1);
+  Event recording;
+  Event go_on;
+  std::thread other([&] {
+    const std::array operations{BatchOperation{"slow",
+                                               [&](CommandBuffer&) {
+                                                 recording.set();
+                                                 go_on.wait();
+                                               },
+                                               {}}};
+    pool.execute_batch(operations).wait();
+  });
+  recording.wait();
+  auto taken = std::async(std::launch::async, [&pool] { return pool.get_buffer().id(); });
+  // Where it would throw instead of waiting, it has most often done so by then.
+  static_cast<void>(taken.wait_for(std::chrono::milliseconds(20)));
+  go_on.set();
+  EXPECT_EQ(taken.get(), 1);
+  other.join();
+}
+
+TEST_P(BatchTest, AnOperationThatAsksForTheBuffersThatItKeepsIsTold) {
+  CommandBufferPool pool(device_.make_stream(), 1);
+  const std::array operations{
+      BatchOperation{"greedy", [&](CommandBuffer&) { pool.get_buffer(); }, {}}};
+  EXPECT_EQ(code_of([&] { pool.execute_batch(operations).wait(); }), ErrorCode::capacity);
+  EXPECT_EQ(pool.stats().in_use_buffers, 0U);
+}
+
+TEST_P(BatchTest, ManyThreadsShareFewBuffers) {
+  CommandBufferPool pool(device_.make_stream(), 1);
+  std::atomic<int> ran{0};
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&] {
+      const std::array operations{BatchOperation{
+          "count",
+          [&](CommandBuffer& buffer) { buffer.launch([&ran](const Stream&) { ++ran; }); },
+          {}}};
+      for (int round = 0; round < 100; ++round) {
+        EXPECT_FALSE(error_of([&] { pool.execute_batch(operations).wait(); }));
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(ran, 400);
+}
+
 TEST_P(BatchTest, BatchesFollowOneAnother) {
   for_each_order([&] {
     CommandBufferPool pool(device_.make_stream(), 2);

@@ -85,6 +85,35 @@ TEST_P(CommandBufferTest, WithNothingRecordedIsDoneInItsTurn) {
   EXPECT_EQ(told.get_future().get(), nullptr);
 }
 
+TEST_P(CommandBufferTest, WhatItFailedToWriteCannotBeRead) {
+  CommandBufferPool pool(stream_, 2);
+  const Tensor from = tensor_of(sequence<std::int32_t>(10));
+  const Tensor to = tensor_of(std::vector<std::int32_t>(10, 9));
+  CommandBuffer failing = pool.get_buffer();
+  failing.launch([](const Stream&) { throw std::runtime_error("kernel failed"); });
+  failing.copy(from, to);
+  pool.execute_async(std::move(failing));
+  EXPECT_THROW(to.to_vector<std::int32_t>(), std::runtime_error);
+  EXPECT_EQ(from.to_vector<std::int32_t>(), sequence<std::int32_t>(10));
+  CommandBuffer good = pool.get_buffer();
+  good.copy(from, to);
+  pool.execute_async(std::move(good));
+  EXPECT_EQ(to.to_vector<std::int32_t>(), sequence<std::int32_t>(10));
+}
+
+TEST_P(CommandBufferTest, APoolThatWasMovedFromSaysSo) {
+  CommandBufferPool pool(stream_, 1);
+  const CommandBufferPool moved = std::move(pool);
+  EXPECT_EQ(code_of([&] { pool.get_buffer(); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of([&] { pool.try_get_buffer(); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of([&] { pool.execute_async({}); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of([&] { pool.execute_batch({}); }), ErrorCode::invalid_argument);
+  EXPECT_THAT(text_of([&] { static_cast<void>(pool.stats()); }),
+              testing::HasSubstr("This CommandBufferPool was moved from."));
+  pool.cleanup();
+  pool.return_buffer({});
+}
+
 TEST_P(CommandBufferTest, KnowsItsNumberAndItsStream) {
   CommandBufferPool pool(stream_, 2);
   CommandBuffer first = pool.get_buffer();

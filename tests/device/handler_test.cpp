@@ -219,6 +219,25 @@ TEST_P(HandlerTest, PoolDestroyedWithWorkInFlightFinishesItAndTells) {
   });
 }
 
+TEST_P(HandlerTest, MaySubmitAgainWhileThePoolIsDestroyed) {
+  for_each_order([&] {
+    int rounds = 0;
+    {
+      std::optional<CommandBufferPool> pool(std::in_place, device_.make_stream(), 2);
+      CommandBufferPool& alias = *pool;
+      std::function<void(std::exception_ptr)> handler = [&](const std::exception_ptr&) {
+        std::this_thread::yield();
+        if (++rounds < 100) {
+          alias.execute_async(alias.get_buffer(), handler);
+        }
+      };
+      alias.execute_async(alias.get_buffer(), handler);
+      pool.reset();
+    }
+    EXPECT_EQ(rounds, 100);
+  });
+}
+
 TEST_P(HandlerTest, MayDestroyThePool) {
   for_each_order([&] {
     auto pool = std::make_unique<CommandBufferPool>(device_.make_stream(), 2);

@@ -24,6 +24,23 @@ std::vector<std::uint8_t> pattern(std::size_t count, unsigned seed = 0) {
   return values;
 }
 
+TEST_P(StagingTest, APoolThatWasMovedFromSaysSo) {
+  StagingBufferPool pool(manager_, 1);
+  const StagingBufferPool moved = std::move(pool);
+  const Tensor tensor(manager_, {1}, DataType::float32);
+  EXPECT_EQ(code_of([&] { pool.get_buffer(); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of([&] { pool.try_get_buffer(); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of([&] { pool.transfer_to_gpu(std::vector{1.0F}, tensor); }),
+            ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of([&] { pool.transfer_to_gpu(StagingBuffer(), tensor); }),
+            ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of([&] { pool.wait_for_transfer_completion(); }), ErrorCode::invalid_argument);
+  EXPECT_THAT(text_of([&] { static_cast<void>(pool.stats()); }),
+              testing::HasSubstr("This StagingBufferPool was moved from."));
+  pool.cleanup();
+  pool.return_buffer({});
+}
+
 TEST_P(StagingTest, TransfersOfEverySizeArrive) {
   StagingBufferPool pool(manager_, 2, 1000);
   for (const std::size_t size : {1, 7, 999, 1000, 1001, 1999, 2000, 2001, 10'000, 12'345}) {

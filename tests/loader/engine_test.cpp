@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a loader delivers: everything, once, in an order of its own, on every kind of device.
 #include "loader_fixture.h"
+#include "support/temp_dir.h"
 
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <thread>
@@ -31,6 +34,42 @@ TEST_P(LoaderEngine, DeliversEverySampleOnceInOrder) {
   EXPECT_TRUE(loader.is_finished());
   EXPECT_FALSE(loader.get_batch());
   EXPECT_FALSE(loader.try_get_batch());
+}
+
+TEST_P(LoaderEngine, TheEndOfTheLastEpochIsTold) {
+  // The Go library had no end of epoch: it went on for ever.
+  AsyncDataLoaderConfig settings = config(8);
+  settings.epochs = 2;
+  AsyncDataLoader loader(std::make_shared<CountingSource>(20), settings);
+  loader.start();
+  std::vector<std::uint64_t> epochs;
+  while (!loader.is_finished()) {
+    epochs.push_back(loader.get_batch()->epoch);
+  }
+  EXPECT_EQ(epochs, (std::vector<std::uint64_t>{0, 0, 0, 1, 1, 1}));
+  EXPECT_FALSE(loader.get_batch());
+  EXPECT_FALSE(loader.try_get_batch());
+  EXPECT_FALSE(loader.stats().is_running);
+}
+
+TEST_P(LoaderEngine, WeightsAreTheConfigsAndNotOfMadeUpShapes) {
+  AsyncDataLoaderConfig settings = config(4);
+  Tensor matrix(manager_, {3, 5}, DataType::float16);
+  Tensor vector(manager_, {7}, DataType::int8);
+  vector.copy_from(std::vector<std::int8_t>{1, 2, 3, 4, 5, 6, 7});
+  settings.weights = {matrix, vector};
+  AsyncDataLoader loader(std::make_shared<CountingSource>(8), settings);
+  loader.start();
+  while (const std::optional<GPUBatch> batch = loader.get_batch()) {
+    const std::vector<Tensor> weights = batch->weight_tensors;
+    ASSERT_EQ(weights.size(), 2U);
+    for (std::size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(weights[i].shape(), settings.weights[i].shape());
+      EXPECT_EQ(weights[i].dtype(), settings.weights[i].dtype());
+      EXPECT_EQ(weights[i].native_handle(), settings.weights[i].native_handle());
+    }
+    EXPECT_EQ(weights[1].to_vector<std::int8_t>().back(), 7);
+  }
 }
 
 TEST_P(LoaderEngine, OrderDoesNotDependOnWorkersOrPrefetch) {
@@ -85,6 +124,8 @@ TEST_P(LoaderEngine, BatchesSayWhatTheyHold) {
       EXPECT_THAT(message_of([&] { static_cast<void>(batch->tensor("depth")); }),
                   HasSubstr("no field 'depth'; its fields are [key]"));
       ASSERT_EQ(batch->weight_tensors.size(), 1U);
+      const std::vector<std::uint64_t> ids = batch->sample_ids();
+      EXPECT_EQ(ids.size(), static_cast<std::size_t>(rows));
       EXPECT_EQ(batch->weight_tensors[0].native_handle(), settings.weights[0].native_handle());
       const std::vector<std::int64_t> labels = checked_labels(*batch);
       EXPECT_TRUE(std::ranges::equal(
@@ -329,6 +370,26 @@ TEST_P(LoaderEngine, SeveralConsumersShareOneSequence) {
   }
 }
 
+TEST_P(LoaderEngine, ATraceShowsStagesAndTheDevicesWork) {
+  AsyncDataLoaderConfig settings = config(4);
+  settings.output.dtype = DataType::float32;
+  settings.trace = std::make_shared<Trace>();
+  AsyncDataLoader loader(std::make_shared<CountingSource>(4), settings);
+  loader.start();
+  EXPECT_EQ(loader.get_batch()->input_tensor.to_vector<float>().back(), 5.0F);
+  loader.stop();
+  const test::TempDir folder;
+  settings.trace->write(folder / "trace.json");
+  std::ifstream file(folder / "trace.json");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  EXPECT_THAT(text, HasSubstr(R"("name":"read")"));
+  EXPECT_THAT(text, HasSubstr(R"("name":"expand batch")"));
+  EXPECT_THAT(text, HasSubstr(device_.info().spec + " stream "));
+  const auto copies =
+      GetParam() == "mock";  // Where the host sees the device's memory none is made.
+  EXPECT_EQ(text.find(R"("name":"copy batch")") != std::string::npos, copies);
+}
+
 TEST_P(LoaderEngine, StatsCountWhatHappened) {
   AsyncDataLoaderConfig settings = config(10);
   settings.prefetch_depth = 2;
@@ -365,6 +426,31 @@ TEST_P(LoaderEngine, SteadyStateTakesNoNewDeviceMemory) {
   // to_vector takes host memory on devices the host cannot see; it is cached after the first.
   EXPECT_LE(manager_.stats().misses, misses + 2);
   EXPECT_EQ(loader.stats().slots_replaced, 0U);
+}
+
+TEST_P(LoaderEngine, ABatchLargerThanTheDataSetTakesMemoryForTheDataSet) {
+  AsyncDataLoaderConfig settings = config(std::size_t{1} << 32);
+  settings.epochs = 2;
+  AsyncDataLoader loader(std::make_shared<CountingSource>(10), settings);
+  loader.start();
+  EXPECT_EQ(drain(loader).size(), 20U);
+  EXPECT_LE(loader.stats().peak_device_bytes, 16384U);
+  AsyncDataLoader serial(std::make_shared<CountingSerialSource>(10), settings);
+  serial.start();
+  EXPECT_EQ(serial.get_batch()->valid_count, 10);
+  EXPECT_EQ(serial.get_batch()->valid_count, 10);
+  EXPECT_LE(serial.stats().peak_device_bytes, 16384U);
+}
+
+TEST_P(LoaderEngine, ABatchLargerThanTheDataSetIsPaddedToItsSize) {
+  AsyncDataLoaderConfig settings = config(12);
+  settings.tail = Tail::pad_zero;
+  AsyncDataLoader loader(std::make_shared<CountingSource>(10), settings);
+  loader.start();
+  const std::optional<GPUBatch> batch = loader.get_batch();
+  EXPECT_EQ(batch->valid_count, 10);
+  EXPECT_EQ(batch->label_tensor.to_vector<std::int64_t>(),
+            (std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 0}));
 }
 
 TEST_P(LoaderEngine, EmptySourceFinishesAtOnce) {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Samples that cannot be read: told in order, at their batch, and never dropped in silence.
 #include "loader_fixture.h"
+#include "support/npy_writer.h"
+#include "support/temp_dir.h"
 
 #include <gmock/gmock.h>
+
+#include <filesystem>
 
 namespace headrace::testing {
 namespace {
@@ -42,6 +46,30 @@ TEST_P(LoaderErrors, AnErrorComesAtItsBatchAndTheRestFollows) {
     EXPECT_GE(loader.stats().failures, 2U);
     EXPECT_THAT(loader.stats().first_failures.at(0).message, HasSubstr("Sample 13"));
     EXPECT_EQ(loader.state().epoch, 1U);
+  }
+}
+
+TEST_P(LoaderErrors, AFileShortenedMeanwhileIsAnErrorOfTheNextBatch) {
+  using test::write_file;
+  const test::TempDir folder;
+  const std::vector<float> rows(1000);
+  for (const std::string descr : {"<f4", ">f4"}) {
+    const std::string path = folder / "rows.npy";
+    write_file(path, test::npy_file(test::npy_dictionary(descr, {1000}), test::bytes_of(rows)));
+    const auto source = open_source(path);
+    for (const auto& data : {source, subset(source, {1, 5, 999})}) {
+      AsyncDataLoader loader(data, config(2));
+      loader.start();
+      EXPECT_EQ(loader.get_batch()->valid_count, 2);
+      loader.stop();
+    }
+    std::filesystem::resize_file(path, 64);
+    for (const auto& data : {source, subset(source, {1, 5, 999})}) {
+      AsyncDataLoader loader(data, config(2));
+      loader.start();
+      EXPECT_THAT(message_of([&] { loader.get_batch(); }),
+                  AllOf(HasSubstr(path), HasSubstr("was shortened")));
+    }
   }
 }
 

@@ -84,6 +84,31 @@ TEST_P(LoaderLife, StopWakesAWaitingConsumer) {
   stopping.get();
 }
 
+TEST_P(LoaderLife, StopWaitsForNoMoreThanTheReadsInFlight) {
+  auto source = std::make_shared<CountingSource>(4000);
+  Gate gate;
+  std::atomic<int> calls{0};
+  source->on_read = [&](const ReadContext&) {
+    ++calls;
+    gate.pass();
+  };
+  AsyncDataLoaderConfig settings = config(512);
+  settings.workers = 2;
+  AsyncDataLoader loader(source, settings);
+  loader.start();
+  auto waiting = std::async(std::launch::async,
+                            [&loader] { return code_of([&loader] { loader.get_batch(); }); });
+  gate.wait_for_waiting(2);
+  auto stopping = std::async(std::launch::async, [&loader] { loader.stop(); });
+  EXPECT_EQ(waiting.get(), ErrorCode::stopped);
+  gate.open();
+  stopping.get();
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(loader.stats().batches_produced, 0U);
+  loader.start();
+  EXPECT_EQ(drain(loader).size(), 4000U);
+}
+
 TEST_P(LoaderLife, StopWhileEverythingIsFullOrEmpty) {
   auto source = std::make_shared<CountingSource>(400);
   AsyncDataLoader full(source, config(4));
@@ -115,6 +140,32 @@ TEST_P(LoaderLife, StopFromTheSourceItself) {
   EXPECT_EQ(code_of([&loader] { drain(loader); }), ErrorCode::stopped);
   loader.start();
   EXPECT_EQ(drain(loader).size(), 400U);
+}
+
+TEST_P(LoaderLife, TheSourceItselfMayDestroyTheLoader) {
+  for (const std::size_t workers : {1, 3}) {
+    auto source = std::make_shared<CountingSource>(400);
+    std::unique_ptr<AsyncDataLoader> loader;
+    std::atomic<bool> destroyed = false;
+    Gate begin;
+    source->on_read = [&](const ReadContext& context) {
+      if (context.index == 9) {
+        begin.pass();
+        loader.reset();
+        EXPECT_GT(source.use_count(), 1) << "it went while its source was being read";
+        destroyed = true;
+      }
+    };
+    AsyncDataLoaderConfig settings = config(4);
+    settings.workers = workers;
+    loader = std::make_unique<AsyncDataLoader>(source, settings);
+    loader->start();
+    begin.open();
+    while (!destroyed || source.use_count() > 1) {  // Its workers end, and what they held goes.
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(loader, nullptr);
+  }
 }
 
 TEST_P(LoaderLife, NoBatchIsDroppedWhenTheConsumerIsSlow) {

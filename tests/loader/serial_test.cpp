@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <future>
 #include <thread>
 
 namespace headrace::testing {
@@ -47,7 +48,7 @@ TEST_P(LoaderSerial, CallsNeverOverlapAndOrderIsTheSources) {
       EXPECT_EQ(all[i], static_cast<float>(i % 50));
     }
     EXPECT_FALSE(source->overlapped);
-    EXPECT_EQ(source->resets.load(), 2);
+    EXPECT_EQ(source->resets.load(), 3);  // Once for every epoch, the first included.
   }
 }
 
@@ -129,6 +130,44 @@ TEST_P(LoaderSerial, RestoreResetsAndSkips) {
   EXPECT_EQ(first_inputs(loader), (std::vector<float>{8, 9}));
   loader.start();
   EXPECT_EQ(first_inputs(loader).size(), 20U);
+}
+
+TEST_P(LoaderSerial, ASourceThatIsNotAtItsStartIsReset) {
+  auto source = std::make_shared<CountingSerialSource>(10);
+  source->get_batch(3);
+  for (int loaders = 0; loaders < 2; ++loaders) {
+    AsyncDataLoader loader(source, config(4));
+    loader.start();
+    const std::vector<float> all = first_inputs(loader);
+    ASSERT_EQ(all.size(), 10U);
+    EXPECT_EQ(all.front(), 0.0F);
+  }
+}
+
+TEST_P(LoaderSerial, StopEndsTheSkippingToAPlace) {
+  auto source = std::make_shared<CountingSerialSource>(4000);
+  Gate gate;
+  std::atomic<int> calls{0};
+  source->on_get = [&](std::size_t) {
+    ++calls;
+    gate.pass();
+  };
+  AsyncDataLoader loader(source, config(4));
+  LoaderState state = loader.state();
+  state.place = 3000;
+  loader.restore(state);
+  loader.start();
+  auto waiting = std::async(std::launch::async,
+                            [&loader] { return code_of([&loader] { loader.get_batch(); }); });
+  gate.wait_for_waiting(1);
+  auto stopping = std::async(std::launch::async, [&loader] { loader.stop(); });
+  EXPECT_EQ(waiting.get(), ErrorCode::stopped);
+  gate.open();
+  stopping.get();
+  EXPECT_EQ(calls, 1);
+  loader.restore(state);
+  loader.start();
+  EXPECT_EQ(first_inputs(loader).front(), 3000.0F);
 }
 
 TEST_P(LoaderSerial, AnErrorComesAtItsBatchAndTheRestFollows) {

@@ -11,10 +11,36 @@ namespace {
 class LoaderStress : public LoaderTest {};
 INSTANTIATE_TEST_SUITE_P(Devices, LoaderStress, kLoaderDevices);
 
+/// The field of every sample says how often the loader had been started when it was read.
+class SourceOfItsTime : public CountingSource {
+ public:
+  using CountingSource::CountingSource;
+
+  void read(const ReadContext& context, SampleView& into) const override {
+    CountingSource::read(context, into);
+    const std::uint64_t now = starts;
+    std::memcpy(into.fields.at(0).data(), &now, sizeof now);
+  }
+
+  /// Starts `loader` anew; no read is under way while the count changes.
+  void restart(AsyncDataLoader& loader) {
+    const std::scoped_lock lock(restarting_);
+    loader.stop();
+    ++starts;
+    loader.start();
+  }
+
+  std::atomic<std::uint64_t> starts{0};
+
+ private:
+  std::mutex restarting_;
+};
+
 /// What one thread does to a loader that others do things to at the same time.
 class Meddler {
  public:
-  Meddler(AsyncDataLoader& loader, std::uint64_t seed) : loader_(loader), random_(seed) {}
+  Meddler(AsyncDataLoader& loader, SourceOfItsTime& source, std::uint64_t seed)
+      : loader_(loader), source_(source), random_(seed) {}
 
   void run(int steps) {
     for (int step = 0; step < steps; ++step) {
@@ -31,9 +57,10 @@ class Meddler {
 
  private:
   void act() {
+    least_generation_ = loader_.stats().generation;
     switch (random_() % 12) {
       case 0:
-        loader_.start();
+        source_.restart(loader_);
         break;
       case 1:
         loader_.stop();
@@ -67,14 +94,18 @@ class Meddler {
     }
     const std::vector<std::int64_t> labels = checked_labels(*batch);
     ASSERT_EQ(static_cast<std::int64_t>(labels.size()), batch->valid_count);
-    ASSERT_LE(batch->generation, loader_.stats().generation);
+    ASSERT_GE(batch->generation, least_generation_);
+    const auto read_in = batch->tensor("key").to_vector<std::uint64_t>();
+    ASSERT_EQ(read_in, std::vector<std::uint64_t>(labels.size(), batch->generation));
     if (random_() % 3 == 0) {
       held_.push_back(std::move(*batch));
     }
   }
 
   AsyncDataLoader& loader_;
+  SourceOfItsTime& source_;
   std::mt19937_64 random_;
+  std::uint64_t least_generation_ = 0;  // of whatever is taken from here on
   std::vector<GPUBatch> held_;
 };
 
@@ -87,12 +118,12 @@ TEST_P(LoaderStress, RandomLivesOfManyThreads) {
     settings.shuffle = seed % 2 == 0;
     settings.ordered = seed % 4 != 1;
     settings.byte_budget = std::size_t{64} << 10;
-    AsyncDataLoader loader(std::make_shared<CountingSource>(37), settings);
-    loader.start();
+    const auto source = std::make_shared<SourceOfItsTime>(37);
+    AsyncDataLoader loader(source, settings);
+    source->restart(loader);
     std::vector<std::thread> threads;
     for (std::uint64_t thread = 0; thread < 3; ++thread) {
-      threads.emplace_back(
-          [&loader, seed, thread] { Meddler(loader, seed * 10 + thread).run(150); });
+      threads.emplace_back([&, thread] { Meddler(loader, *source, seed * 10 + thread).run(150); });
     }
     for (std::thread& thread : threads) {
       thread.join();

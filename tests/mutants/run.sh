@@ -44,7 +44,8 @@ if ! flock -n 9; then
 fi
 
 # The copy is made afresh, and stays as it was when the run began. Times are kept, so what is unchanged
-# is not compiled again; what the last run left changed is listed, and touched so that it is.
+# is not compiled again; what the last mutant changed is listed, and touched so that it is: its object
+# may be newer than the source that the copy brings back.
 fresh_copy() {
   mkdir -p "$tree"
   find "$tree" -mindepth 1 -delete
@@ -56,7 +57,6 @@ touch_changed() {
     while IFS= read -r file; do
       [[ ! -e $tree/$file ]] || touch "$tree/$file"
     done <"$work/changed"
-    rm -f "$work/changed"
   fi
 }
 files_of() { sed -n 's|^+++ b/\([^[:space:]]*\).*|\1|p' "$1"; }

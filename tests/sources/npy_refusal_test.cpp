@@ -53,11 +53,10 @@ class NpyRefusal : public testing::Test {
 };
 
 TEST_F(NpyRefusal, ElementTypes) {
-  expect_descr(">f4", "lowest byte first (\"<f4\")");
-  expect_descr(">i8", "lowest byte first");
-  expect_descr("|f4", "lowest byte first");
+  expect_descr("|f4", "the order of its bytes (\"<f4\" or \">f4\")");
   expect_descr("=f4", "none of boolean");
-  expect_descr("f8", "lowest byte first");
+  expect_descr("f8", "the order of its bytes");
+  expect_descr(">c8", "complex");
   expect_descr("|O", "pickled Python objects");
   expect_descr("<c8", "complex");
   expect_descr("<c16", "complex");

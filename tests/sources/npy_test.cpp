@@ -52,6 +52,31 @@ TYPED_TEST(NpyType, EveryVersionGivesShapeTypeAndBytesBack) {
   }
 }
 
+TYPED_TEST(NpyType, TheHighestByteMayComeFirst) {
+  const TempDir dir;
+  constexpr DataType kDtype = data_type_of<TypeParam>;
+  std::array<TypeParam, 6> elements{};
+  std::string reversed;
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    std::string bytes(sizeof(TypeParam), '\0');
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+      bytes[at] = static_cast<char>(kDtype == DataType::boolean ? i % 2 : 16 * i + at + 1);
+    }
+    std::memcpy(&elements[i], bytes.data(), bytes.size());
+    reversed.append(bytes.rbegin(), bytes.rend());
+  }
+  const std::string descr = ">" + npy_descr(kDtype).substr(1);
+  write_file(dir / "inputs.npy", npy_file(npy_dictionary(descr, {3, 2}), reversed));
+  write_npy(dir / "labels.npy", {3}, std::vector<std::int32_t>{7, 8, 9});
+  const auto source = open_source(dir.path());
+  EXPECT_EQ(source->spec(), (SampleSpec{{2}, kDtype, {}, DataType::int32, {}}));
+  for (std::size_t i = 0; i < 3; ++i) {
+    const Sample sample = read_sample(*source, i);
+    EXPECT_EQ(std::memcmp(sample.input.data(), &elements[2 * i], 2 * sizeof(TypeParam)), 0) << i;
+    EXPECT_EQ(std::to_integer<int>(sample.label.at(0)), static_cast<int>(7 + i));
+  }
+}
+
 std::string spaces(std::size_t count) {
   return std::string(count, ' ');
 }

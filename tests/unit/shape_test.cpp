@@ -18,7 +18,7 @@ namespace {
 constexpr std::int64_t kMaximum = std::numeric_limits<std::int64_t>::max();
 
 static_assert(!std::is_convertible_v<int, Shape>, "a number must not turn into a shape by itself");
-static_assert(!std::is_constructible_v<Shape, std::vector<int>>, "extents are 64-bit numbers");
+static_assert(!std::is_constructible_v<Shape, std::vector<double>>, "extents are whole numbers");
 static_assert(std::is_nothrow_copy_constructible_v<Shape>);
 
 // The message of the error that `work` throws.
@@ -36,6 +36,22 @@ std::string refusal(Work work) {
 
 std::size_t rank_of(const Shape& shape) {
   return shape.rank();
+}
+
+TEST(Shape, IsMadeOfAnyRangeOfIntegers) {
+  const std::vector<int> ints{2, 3};
+  const std::array<std::uint8_t, 2> bytes{2, 3};
+  const std::vector<std::size_t> sizes{2, 3};
+  const Shape from_ints = ints;
+  EXPECT_EQ(from_ints, (Shape{2, 3}));
+  EXPECT_EQ(Shape(bytes), (Shape{2, 3}));
+  EXPECT_EQ(Shape(std::span(sizes)), (Shape{2, 3}));
+  EXPECT_EQ(Shape(std::vector<int>()), Shape{});
+  EXPECT_THROW(Shape(std::vector<int>{2, -3}), Error);
+  EXPECT_THROW(Shape(std::vector<int>(9, 1)), Error);
+  EXPECT_THROW(Shape(std::vector<std::uint64_t>{UINT64_MAX}), Error);
+  static_assert(!std::is_convertible_v<const char*, Shape>);
+  static_assert(!std::is_convertible_v<std::string, Shape>);
 }
 
 TEST(Shape, EveryWayOfWritingItGivesTheSame) {

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "headrace/source.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace headrace::cli {
+
+/// Opens the data that a command was given.
+///
+/// \throws Error  What `open_source` throws, with options called as the command line calls them.
+std::shared_ptr<SampleSource> open_data(const std::filesystem::path& path,
+                                        const std::string& split);
+
+}  // namespace headrace::cli
