@@ -250,6 +250,8 @@ Command parse_command_line(int argc, const char* const* argv) {
   app.set_help_flag("-h,--help", "Print this help");
   app.set_version_flag("--version", fmt::format("headrace {}", kVersion), "Print the version");
   app.footer(kExamples);
+  // One command: words after it are its own, also where they read like another.
+  app.require_subcommand(0, 1);
 
   DevicesOptions devices;
   InspectOptions inspect;

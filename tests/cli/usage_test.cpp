@@ -90,6 +90,16 @@ TEST(Usage, BadUsageIsRefusedInOneLine) {
   }
 }
 
+TEST(Usage, PathMayBeNamedAsACommand) {
+  for (const char* command : {"inspect", "stream"}) {
+    for (const char* path : {"devices", "inspect", "stream"}) {
+      EXPECT_THAT(complaint({command, path}, 1), HasSubstr(std::string("'") + path + "'"));
+    }
+  }
+  EXPECT_THAT(complaint({"stream", digits(), "devices"}, 2), HasSubstr("devices"));
+  EXPECT_THAT(complaint({"devices", "stream"}, 2), HasSubstr("stream"));
+}
+
 TEST(Usage, ShardAutoNeedsBothVariables) {
   const Arguments arguments{"stream", digits(), "--shard", "auto"};
   EXPECT_THAT(complaint(arguments, 2, {{"RANK", "0"}}), HasSubstr("WORLD_SIZE is not"));
