@@ -57,7 +57,10 @@ using Setter = std::function<void(const std::string&)>;
 CLI::Option* add(
     CLI::App& app, const char* name, const char* value, const char* help, const Setter& set) {
   // Given twice, the last one counts, so that a script's defaults can be overridden.
-  const auto take_last = [set](const CLI::results_t& values) {
+  const auto take_last = [name, set](const CLI::results_t& values) {
+    if (values.back().empty()) {
+      throw UsageError(fmt::format("{} needs a value.", name));
+    }
     set(values.back());
     return true;
   };

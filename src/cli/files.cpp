@@ -91,10 +91,15 @@ void print(std::FILE* stream, std::string_view text) {
 void check_writable(std::string_view option, const std::filesystem::path& path) {
   const std::string what = fmt::format("{}: cannot write", option);
   std::error_code ignored;
-  if (std::filesystem::exists(path, ignored)) {
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (std::filesystem::is_regular_file(status) || std::filesystem::is_directory(status)) {
     const File file(path, O_WRONLY | O_APPEND, what);
-  } else if (::access(folder_of(path).c_str(), W_OK) != 0) {
-    // Not by making the file: a program killed in that moment would leave an empty one.
+    return;
+  }
+  // Not by opening a pipe, whose reader would see it end; nor by making the file: a program killed
+  // in that moment would leave an empty one.
+  const bool is_there = std::filesystem::exists(status);
+  if (::access(is_there ? path.c_str() : folder_of(path).c_str(), W_OK) != 0) {
     fail(what, path, errno);
   }
 }

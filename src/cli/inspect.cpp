@@ -9,6 +9,7 @@
 #include "cli/files.h"
 #include "cli/inspection.h"
 #include "cli/json.h"
+#include "cli/outputs.h"
 
 #include <algorithm>
 #include <string>
@@ -90,9 +91,7 @@ std::string to_text(const Inspection& inspection) {
 }  // namespace
 
 int run(const InspectOptions& options) {
-  if (!options.json.empty() && options.json != "-") {
-    check_writable("--json", options.json);
-  }
+  check_outputs({{"--json", options.json == "-" ? "" : options.json}});
   const auto source = open_source(options.path, {.split = options.split});
   Inspection inspection{.source = source->name(),
                         .samples = source->size(),

@@ -16,9 +16,7 @@ namespace headrace::cli {
 StateFile::StateFile(std::filesystem::path path, const StateOwner& owner)
     : path_(std::move(path)),
       owner_(owner),
-      writer_(std::chrono::milliseconds(500), [this] { write_offered(); }) {
-  check_writable("--state", path_);
-}
+      writer_(std::chrono::milliseconds(500), [this] { write_offered(); }) {}
 
 std::optional<LoaderState> StateFile::load() const {
   std::error_code error;

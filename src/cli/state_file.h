@@ -19,7 +19,6 @@ namespace headrace::cli {
 /// not wait for the disk; at any time the file holds one whole state.
 class StateFile {
  public:
-  /// \throws Error  `io` when it cannot be written.
   StateFile(std::filesystem::path path, const StateOwner& owner);
   StateFile(const StateFile&) = delete;
   StateFile& operator=(const StateFile&) = delete;

@@ -10,6 +10,7 @@
 #include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
+#include "cli/outputs.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/share.h"
@@ -59,7 +60,6 @@ class StreamRun {
   int run();
 
  private:
-  void check_options() const;
   void prepare_resume();
   void prepare_verify();
   void load();
@@ -81,18 +81,11 @@ class StreamRun {
   std::uint64_t last_epoch_ = 0;
 };
 
-void StreamRun::check_options() const {
-  if (!options_.json.empty() && options_.json != "-") {
-    check_writable("--json", options_.json);
-  }
-  if (!options_.trace.empty()) {
-    check_writable("--trace", options_.trace);
-  }
-}
-
 StreamRun::StreamRun(const StreamOptions& options, Interrupt& interrupt)
     : options_(options), interrupt_(interrupt) {
-  check_options();
+  check_outputs({{"--json", options.json == "-" ? "" : options.json},
+                 {"--trace", options.trace},
+                 {"--state", options.state}});
   source_ = open_source(options.path, {.split = options.split});
   if (source_->size() == 0) {
     throw Error(ErrorCode::invalid_argument, fmt::format("{} has no samples.", source_->name()));

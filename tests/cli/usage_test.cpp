@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <sys/stat.h>
 
 namespace headrace::test {
 namespace {
@@ -98,6 +99,85 @@ TEST(Usage, PathMayBeNamedAsACommand) {
   }
   EXPECT_THAT(complaint({"stream", digits(), "devices"}, 2), HasSubstr("devices"));
   EXPECT_THAT(complaint({"devices", "stream"}, 2), HasSubstr("stream"));
+}
+
+TEST(Usage, OutputsAreApart) {
+  const TempDir folder;
+  const std::string data = digits();
+  const std::string report = folder / "a.json";
+  write_file(folder / "there", "old");
+  std::filesystem::create_symlink("there", folder / "link");
+  std::filesystem::create_symlink("a.json", folder / "dangling");
+  std::filesystem::create_hard_link(folder / "there", folder / "hard");
+  const std::vector<std::pair<std::string, std::string>> pairs{
+      {report, report},
+      {report, folder / "x/../a.json"},
+      {report, folder / "dangling"},
+      {folder / "there", folder / "link"},
+      {folder / "there", folder / "hard"},
+  };
+  std::filesystem::create_directory(folder / "x");
+  for (const auto& [one, other] : pairs) {
+    for (const auto& [first, second] : {std::pair("--json", "--state"),
+                                        std::pair("--json", "--trace"),
+                                        std::pair("--state", "--trace")}) {
+      EXPECT_THAT(complaint({"stream", data, first, one, second, other}, 2),
+                  testing::AllOf(HasSubstr(first), HasSubstr(second)));
+    }
+  }
+  EXPECT_EQ(content_of(folder / "there"), "old");
+  EXPECT_FALSE(std::filesystem::exists(report));
+  const Finished run = run_program({"stream", data, "--json", "/dev/null", "--trace", "/dev/null"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+}
+
+TEST(Usage, DataIsNotOverwritten) {
+  const TempDir folder;
+  const auto fill = [&] {
+    write_npy(folder / "inputs.npy", Shape{2, 2}, std::array<float, 4>{1, 2, 3, 4});
+    write_npy(folder / "labels.npy", Shape{2}, std::array<std::int64_t, 2>{5, 6});
+  };
+  fill();
+  std::filesystem::create_symlink("labels.npy", folder / "link");
+  const std::string before = content_of(folder / "labels.npy");
+  const auto expect_refused = [&](const std::string& data, const char* option) {
+    for (const char* name : {"inputs.npy", "labels.npy", "link"}) {
+      EXPECT_THAT(complaint({"stream", data, option, folder / name}, 2),
+                  testing::AllOf(HasSubstr(option), HasSubstr(name)));
+    }
+  };
+  for (const char* option : {"--json", "--trace", "--state"}) {
+    expect_refused(folder.path(), option);
+    expect_refused(folder / "inputs.npy", option);
+  }
+  complaint({"inspect", folder.path(), "--json", folder / "labels.npy"}, 2);
+  complaint({"devices", "--json", folder / "labels.npy"}, 2);
+  EXPECT_EQ(content_of(folder / "labels.npy"), before);
+  const Arguments beside{"stream", folder.path(), "--state", folder / "run.state"};
+  EXPECT_EQ(run_program(beside).exit_code, 0);
+  EXPECT_EQ(run_program(beside).exit_code, 0);
+}
+
+TEST(Usage, ADashIsStandardOutputForJsonAlone) {
+  EXPECT_THAT(complaint({"stream", digits(), "--trace", "-"}, 2), HasSubstr("--trace: '-'"));
+  EXPECT_THAT(complaint({"stream", digits(), "--state", "-"}, 2), HasSubstr("--state: '-'"));
+}
+
+TEST(Usage, EmptyValuesAreRefused) {
+  for (const char* option : {"--json", "--trace", "--state", "--split", "--device"}) {
+    EXPECT_THAT(complaint({"stream", digits(), option, ""}, 2),
+                HasSubstr(std::string(option) + " needs a value"));
+  }
+  EXPECT_THAT(complaint({"stream", ""}, 2), HasSubstr("PATH"));
+}
+
+TEST(Usage, APipeIsOpenedOnce) {
+  const TempDir folder;
+  const std::string pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  Program program({"devices", "--json", pipe});
+  EXPECT_TRUE(Json::accept(content_of(pipe)));
+  EXPECT_EQ(program.wait().exit_code, 0);
 }
 
 TEST(Usage, ShardAutoNeedsBothVariables) {
