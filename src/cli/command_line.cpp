@@ -189,7 +189,7 @@ void add_care(CLI::App& app, StreamOptions& options) {
   group(add(app,
             "--state",
             "FILE",
-            "Keep in FILE how far the run is, and go on from there if it exists",
+            "Keep in FILE how far the run is, and go on from there; one FILE a rank",
             into(options.state)));
   group(app.add_flag("--verify",
                      options.verify,
