@@ -35,6 +35,8 @@ Engine& made(const std::shared_ptr<Engine>& engine) {
 
 }  // namespace
 
+GPUBatch::GPUBatch() noexcept = default;
+
 GPUBatch::GPUBatch(GPUBatch&&) noexcept = default;
 
 GPUBatch& GPUBatch::operator=(GPUBatch&& other) noexcept {
