@@ -4,6 +4,7 @@
 
 #include "cli/amounts.h"
 #include "cli/commands.h"
+#include "cli/data.h"
 #include "cli/describe.h"
 #include "cli/element.h"
 #include "cli/files.h"
@@ -77,12 +78,12 @@ std::string to_text(const Inspection& inspection) {
   };
   std::string text =
       fmt::format("source   {}\nsamples  {}\ninput    {}\nlabel    {}\n",
-                  inspection.source,
+                  one_line(inspection.source),
                   inspection.samples,
                   part(spec.input_shape, spec.input_dtype),
                   has_labels(spec) ? part(spec.label_shape, spec.label_dtype) : "none");
   for (const SampleSpec::Field& field : spec.fields) {
-    text += fmt::format("field    {}: {}\n", field.name, part(field.shape, field.dtype));
+    text += fmt::format("field    {}: {}\n", one_line(field.name), part(field.shape, field.dtype));
   }
   text += fmt::format("bytes    {}\n", bytes_text(inspection.bytes));
   return text + labels_text(inspection);
@@ -92,7 +93,7 @@ std::string to_text(const Inspection& inspection) {
 
 int run(const InspectOptions& options) {
   check_outputs({{"--json", options.json == "-" ? "" : options.json}});
-  const auto source = open_source(options.path, {.split = options.split});
+  const auto source = open_data(options.path, options.split);
   Inspection inspection{.source = source->name(),
                         .samples = source->size(),
                         .spec = source->spec(),

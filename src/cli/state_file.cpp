@@ -30,6 +30,9 @@ std::optional<LoaderState> StateFile::load() {
     return std::nullopt;
   }
   content_ = read_file(path_, kMostBytes);
+  if (content_.empty()) {
+    throw Error(ErrorCode::corrupt_data, "The file is empty; remove it to start over.");
+  }
   LoaderState state = LoaderState::from_json(content_);
   const StateOwner owner = state_owner(content_).value_or(StateOwner{});
   const Shard& shard = owner.shard;

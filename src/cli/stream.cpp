@@ -6,6 +6,8 @@
 #include "headrace/trace.h"
 
 #include "cli/commands.h"
+#include "cli/data.h"
+#include "cli/describe.h"
 #include "cli/digest.h"
 #include "cli/files.h"
 #include "cli/interrupt.h"
@@ -86,7 +88,7 @@ StreamRun::StreamRun(const StreamOptions& options, Interrupt& interrupt)
   check_outputs({{"--json", options.json == "-" ? "" : options.json},
                  {"--trace", options.trace},
                  {"--state", options.state}});
-  source_ = open_source(options.path, {.split = options.split});
+  source_ = open_data(options.path, options.split);
   if (source_->size() == 0) {
     throw Error(ErrorCode::invalid_argument, fmt::format("{} has no samples.", source_->name()));
   }
@@ -139,7 +141,7 @@ void StreamRun::prepare_resume() {
 
 void StreamRun::prepare_verify() {
   if (options_.verify) {
-    verifier_.emplace(open_source(options_.path, {.split = options_.split}),
+    verifier_.emplace(open_data(options_.path, options_.split),
                       options_.loader.output,
                       share_,
                       options_.loader.epochs);
@@ -215,7 +217,7 @@ int StreamRun::conclude() {
   print_results(is_nothing_left
                     ? fmt::format("Nothing is left to load: '{}' says that the last epoch is done. "
                                   "Remove it to start over.\n",
-                                  options_.state.string())
+                                  one_line(options_.state.string()))
                     : to_text(report_),
                 options_.json);
   write_json(to_json(report_), options_.json);

@@ -12,6 +12,7 @@ namespace headrace::test {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 // Runs the program, which must complain in one line, and gives that line.
 std::string complaint(const Arguments& arguments,
@@ -49,6 +50,18 @@ TEST(Usage, HelpOfACommandShowsItsOptions) {
   EXPECT_EQ(run_program({"inspect", "-h"}).exit_code, 0);
 }
 
+TEST(Usage, HelpSaysWhatMustBeGiven) {
+  EXPECT_THAT(run_program({"--help"}).out, HasSubstr("Usage: headrace [OPTIONS] COMMAND"));
+  EXPECT_THAT(run_program({"stream", "--help"}).out,
+              HasSubstr("Usage: headrace stream [OPTIONS] PATH\n"));
+  for (const Arguments& arguments :
+       {Arguments{"--help"}, Arguments{"stream", "-h"}, Arguments{"devices", "-h"}}) {
+    const std::string help = run_program(arguments).out;
+    EXPECT_THAT(help, Not(HasSubstr("\n\n\n"))) << help;
+    EXPECT_THAT(help, Not(testing::EndsWith("\n\n"))) << help;
+  }
+}
+
 TEST(Usage, VersionIsOneLine) {
   const Finished run = run_program({"--version"});
   EXPECT_EQ(run.exit_code, 0);
@@ -62,7 +75,8 @@ TEST(Usage, BadUsageIsRefusedInOneLine) {
       {{"bench"}, "no command 'bench'"},
       {{"stream"}, "PATH is missing"},
       {{"inspect"}, "PATH is missing"},
-      {{"inspect", data, "more"}, "more"},
+      {{"inspect", data, "more"}, "The argument 'more' was not expected."},
+      {{"inspect", data, "x", "--y", "z"}, "The arguments 'x', '--y', 'z' were not expected."},
       {{"stream", data, "--bogus"}, "--bogus"},
       {{"stream", data, "--batch"}, "--batch"},
       {{"stream", data, "--batch", "0"}, "--batch: '0'"},
@@ -201,6 +215,7 @@ TEST(Usage, FailuresAreOneLine) {
       {{"stream", data, "--mean", "0.1,0.2,0.3"}, "mean"},
       {{"stream", data, "--stddev", "1,2"}, "stddev"},
       {{"stream", data, "--image-size", "224x224"}, "unsupported"},
+      {{"devices", "--json", folder / "none/devices.json"}, "--json"},
       {{"stream", data, "--json", folder / "none/report.json"}, "--json"},
       {{"stream", data, "--trace", folder.path()}, "--trace"},
       {{"stream", data, "--state", folder / "none/run.state"}, "--state"},
@@ -213,6 +228,43 @@ TEST(Usage, FailuresAreOneLine) {
     }
   }
   EXPECT_EQ(run_program({"stream", data, "--json", "/dev/full"}).exit_code, 1);
+}
+
+TEST(Usage, ErrorsSpeakOfTheCommandLine) {
+  const TempDir folder;
+  for (const char* name : {"a-images-idx3-ubyte", "b-images-idx3-ubyte"}) {
+    std::filesystem::copy(digits() + "/digits-images-idx3-ubyte", folder / name);
+  }
+  for (const char* name : {"a-labels-idx1-ubyte", "b-labels-idx1-ubyte"}) {
+    std::filesystem::copy(digits() + "/digits-labels-idx1-ubyte", folder / name);
+  }
+  for (const char* command : {"inspect", "stream"}) {
+    EXPECT_THAT(complaint({command, folder.path()}, 1),
+                testing::AllOf(HasSubstr("a, b"), HasSubstr("choose one with --split.")));
+  }
+  write_file(folder / "empty.npy", "");
+  EXPECT_THAT(complaint({"stream", folder / "empty.npy"}, 1), HasSubstr("the file is empty"));
+  write_file(folder / "empty.state", "");
+  EXPECT_THAT(complaint({"stream", digits(), "--state", folder / "empty.state"}, 1),
+              HasSubstr("The file is empty"));
+  const std::string far = complaint({"stream", digits(), "--mean", "1e308"}, 1);
+  EXPECT_THAT(far, HasSubstr("1e+308"));
+  EXPECT_LT(far.size(), 200);
+}
+
+TEST(Usage, NamesCannotMoveTheTerminal) {
+  const TempDir folder;
+  write_npy(folder / "a\nb\x1b[31m\xff\u00e9.npy", Shape{1, 3}, std::array<float, 3>{});
+  const std::string shown = "a\\nb\\x1b[31m\\xff\u00e9.npy";
+  const std::string path = folder / "a\nb\x1b[31m\xff\u00e9.npy";
+  for (const char* command : {"inspect", "stream"}) {
+    const Finished run = run_program({command, path});
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_THAT(run.out, HasSubstr(shown));
+  }
+  EXPECT_THAT(run_program({"stream", path}).out, HasSubstr("1 sample in 1 batch of 1 epoch"));
+  EXPECT_THAT(complaint({"stream", path + ".none"}, 1), HasSubstr(shown + ".none"));
+  EXPECT_THAT(complaint({"stream", digits(), path}, 2), HasSubstr(shown));
 }
 
 TEST(Usage, DataThatCannotServeIsRefused) {
