@@ -62,6 +62,7 @@ class StreamRun {
   int run();
 
  private:
+  void check_drop() const;
   void prepare_resume();
   void prepare_verify();
   void load();
@@ -109,6 +110,7 @@ StreamRun::StreamRun(const StreamOptions& options, Interrupt& interrupt)
             .batch_size = config.batch_size,
             .shard = config.shard,
             .tail = config.tail};
+  check_drop();
   loader_ = std::make_unique<AsyncDataLoader>(source_, config);
   prepare_resume();
   prepare_verify();
@@ -118,6 +120,19 @@ StreamRun::StreamRun(const StreamOptions& options, Interrupt& interrupt)
   report_.device = device_.info();
   report_.config = options.loader;
   report_.shard_origin = options.shard_origin;
+}
+
+void StreamRun::check_drop() const {
+  const std::uint64_t full_batches = share_.dataset_size / share_.batch_size;
+  if (share_.tail == Tail::drop && full_batches < share_.shard.world_size) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("--tail drop leaves nothing to load: {} has {}, and a step takes {} x {}.",
+                    source_->name(),
+                    counted(share_.dataset_size, "sample", "samples"),
+                    share_.batch_size,
+                    share_.shard.world_size));
+  }
 }
 
 void StreamRun::prepare_resume() {

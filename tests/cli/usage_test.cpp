@@ -274,6 +274,14 @@ TEST(Usage, DataThatCannotServeIsRefused) {
   std::filesystem::create_directory(folder / "pair");
   write_npy(folder / "pair/inputs.npy", Shape{2, 2}, std::array<float, 4>{});
   write_npy(folder / "pair/labels.npy", Shape{3}, std::array<std::int64_t, 3>{});
+  for (const char* epochs : {"0", "1"}) {
+    EXPECT_THAT(
+        complaint({"stream", digits(), "--tail", "drop", "--batch", "2000", "--epochs", epochs}, 1),
+        testing::AllOf(HasSubstr("--tail drop"), HasSubstr("1797"), HasSubstr("2000")));
+  }
+  EXPECT_THAT(
+      complaint({"stream", digits(), "--tail", "drop", "--batch", "600", "--shard", "1/3"}, 1),
+      HasSubstr("600 x 3"));
   const std::string text = complaint({"stream", folder / "pair"}, 1);
   EXPECT_THAT(text, testing::AllOf(HasSubstr("2"), HasSubstr("3"), HasSubstr("labels")));
 }
