@@ -175,7 +175,7 @@ void add_results(CLI::App& app, StreamOptions& options) {
   add(app,
       "--trace",
       "FILE",
-      "Write what each thread did when, for Perfetto or chrome://tracing",
+      "Write the last 1,000,000 events of the threads, for Perfetto or chrome://tracing",
       into(options.trace))
       ->group("Results");
   add_json(app, options.json);

@@ -148,6 +148,12 @@ std::string to_text(const Report& report) {
   if (report.verified) {
     add_verified(table, *report.verified);
   }
+  if (report.trace_dropped != 0) {
+    table.add("trace",
+              "the last {}; {} before them dropped",
+              counted(report.trace_events, "event", "events"),
+              report.trace_dropped);
+  }
   if (report.signal != 0) {
     table.add("ended", "early, by signal {}", report.signal);
   }

@@ -221,6 +221,8 @@ void StreamRun::finish_load() {
   }
   if (trace_) {
     trace_->write(options_.trace);
+    report_.trace_events = trace_->size();
+    report_.trace_dropped = trace_->dropped();
   }
 }
 

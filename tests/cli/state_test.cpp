@@ -2,7 +2,7 @@
 // Going on after a run was killed or stopped.
 #include "headrace/loader_state.h"
 
-#include "report.h"
+#include "stream_report.h"
 
 #include <gmock/gmock.h>
 
