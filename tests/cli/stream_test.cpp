@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <numeric>
+#include <vector>
 
 namespace headrace::test {
 namespace {
@@ -184,6 +185,19 @@ TEST(Stream, MoreRanksThanSamplesIsNoFault) {
     EXPECT_EQ(json["samples"], 0);
     EXPECT_EQ(json["batches"], 1);
   }
+}
+
+TEST(Stream, AFileShortenedMeanwhileIsTold) {
+  const TempDir folder;
+  write_npy(folder / "data.npy", Shape{1 << 16, 128}, std::vector<std::uint8_t>(1 << 23));
+  const std::string state = folder / "run.state";
+  Program program({"stream", folder / "data.npy", "--epochs", "0", "--shuffle", "--state", state});
+  ASSERT_TRUE(wait_for_file(state));
+  std::filesystem::resize_file(folder / "data.npy", 4096);
+  const Finished run = program.wait();
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_TRUE(is_one_line(run.err)) << run.err;
+  EXPECT_THAT(run.err, testing::AllOf(testing::StartsWith("headrace: "), HasSubstr("shortened")));
 }
 
 }  // namespace
