@@ -51,8 +51,9 @@ struct Shard {
 struct OutputSpec {
   std::optional<DataType> dtype = {};  ///< Unset: the source's, or float32 when `mean` is given.
   Layout layout = Layout::keep;
-  /// With `stddev`: out = x * a + b for every element, one mean and deviation for each channel (the
-  /// last dimension), or one for all. For uint8 inputs both are in units of 0 to 1, as in
+  /// With `stddev`: out = x * a + b for every element, one mean and deviation for each channel, or
+  /// one for all. The last dimension is the channels; inputs of two, [height, width], have one
+  /// channel in every layout. For uint8 inputs both are in units of 0 to 1, as in
   /// torchvision: a = 1 / (255 stddev), b = -mean / stddev; else a = 1 / stddev. The product and
   /// the sum are each rounded to float32, then the result to `dtype`.
   std::vector<double> mean = {};

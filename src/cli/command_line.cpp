@@ -135,7 +135,7 @@ void add_device(CLI::App& app, StreamOptions& options) {
   group(add(app,
             "--mean",
             "LIST",
-            "Subtract one mean a channel, or one for all; 0 to 1 for uint8",
+            "Subtract one mean a channel, or one for all; 0 to 1 for uint8; [H, W] is one channel",
             [&](const auto& text) { loader.output.mean = parse_list("--mean", text, -HUGE_VAL); }));
   group(add(app,
             "--stddev",

@@ -116,6 +116,17 @@ TEST(Stream, VerifiesNormalisedChannels) {
   }
 }
 
+TEST(Stream, PlanesAreOneChannelInEveryLayout) {
+  for (const char* layout : {"keep", "hwc", "chw"}) {
+    const Arguments one{"--layout", layout, "--verify", "--mean", "0.02", "--stddev", "0.3"};
+    expect_clean(stream(digits(), one), kDigits);
+    const Finished run =
+        run_program({"stream", digits(), "--layout", layout, "--mean", "1,2,3,4,5,6,7,8"});
+    EXPECT_EQ(run.exit_code, 1);
+    EXPECT_THAT(run.err, HasSubstr("mean has 8 values; the inputs have 1 channel."));
+  }
+}
+
 TEST(Stream, VerifiesWideTypesAndVectorLabels) {
   const TempDir folder;
   std::vector<std::int64_t> inputs(120);
@@ -176,17 +187,6 @@ TEST(Stream, ShardAutoTakesWhatTheLauncherSays) {
   EXPECT_THAT(launched.err, HasSubstr("shard 1/4 (from RANK and WORLD_SIZE)"));
 }
 
-TEST(Stream, MoreRanksThanSamplesIsNoFault) {
-  const TempDir folder;
-  write_npy(folder / "two.npy", Shape{2, 3}, std::array<float, 6>{});
-  for (const char* tail : {"short", "pad_repeat", "pad_zero"}) {
-    const Json json =
-        stream(folder / "two.npy", {"--shard", "2/3", "--verify", "--tail", tail, "--batch", "4"});
-    EXPECT_EQ(json["samples"], 0);
-    EXPECT_EQ(json["batches"], 1);
-  }
-}
-
 TEST(Stream, AFileShortenedMeanwhileIsTold) {
   const TempDir folder;
   write_npy(folder / "data.npy", Shape{1 << 16, 128}, std::vector<std::uint8_t>(1 << 23));
@@ -198,6 +198,17 @@ TEST(Stream, AFileShortenedMeanwhileIsTold) {
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_TRUE(is_one_line(run.err)) << run.err;
   EXPECT_THAT(run.err, testing::AllOf(testing::StartsWith("headrace: "), HasSubstr("shortened")));
+}
+
+TEST(Stream, MoreRanksThanSamplesIsNoFault) {
+  const TempDir folder;
+  write_npy(folder / "two.npy", Shape{2, 3}, std::array<float, 6>{});
+  for (const char* tail : {"short", "pad_repeat", "pad_zero"}) {
+    const Json json =
+        stream(folder / "two.npy", {"--shard", "2/3", "--verify", "--tail", tail, "--batch", "4"});
+    EXPECT_EQ(json["samples"], 0);
+    EXPECT_EQ(json["batches"], 1);
+  }
 }
 
 }  // namespace
