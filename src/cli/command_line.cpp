@@ -88,7 +88,7 @@ void add_order(CLI::App& app, StreamOptions& options) {
             into(loader.epochs, "--epochs", 0, INT64_MAX)))
       ->default_str("1");
   group(app.add_flag("--shuffle", loader.shuffle, "A new order of all samples every epoch"));
-  group(add(app, "--seed", "S", "Seed of the order", into(loader.seed, "--seed", 0)))
+  group(add(app, "--seed", "S", "Seed of the order of --shuffle", into(loader.seed, "--seed", 0)))
       ->default_str("0");
   group(add(app,
             "--shard",
@@ -159,7 +159,7 @@ void add_care(CLI::App& app, StreamOptions& options) {
   group(add(app,
             "--max-failures",
             "N",
-            "With skip: end the run at one more than N",
+            "With --on-error skip: end the run at one more than N",
             into(loader.max_failures, "--max-failures", 0)));
   group(add(app,
             "--state",
@@ -203,6 +203,16 @@ void check_command(int argc, const char* const* argv) {
 void check_path(const std::filesystem::path& path, std::string_view command) {
   if (path.empty()) {
     throw UsageError(fmt::format("{}: PATH is missing.", command));
+  }
+}
+
+/// Refuses options that contradict each other, and notes those that have no effect.
+void check_together(const CLI::App& app, StreamOptions& options) {
+  if (app.count("--max-failures") != 0 && options.loader.on_error != OnError::skip) {
+    throw UsageError("--max-failures counts samples that are skipped; add --on-error skip.");
+  }
+  if (app.count("--seed") != 0 && !options.loader.shuffle) {
+    options.warning = "--seed has no effect without --shuffle.";
   }
 }
 
@@ -284,6 +294,7 @@ Command parse_command_line(int argc, const char* const* argv) {
     return inspect;
   }
   check_path(stream.path, kCommands[2]);
+  check_together(*stream_command, stream);
   return stream;
 }
 

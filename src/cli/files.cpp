@@ -154,6 +154,10 @@ void print_results(std::string_view text, std::string_view json_option) {
   print(json_option == "-" ? stderr : stdout, text);
 }
 
+void print_warning(std::string_view text) {
+  print(stderr, fmt::format("headrace: warning: {}\n", text));
+}
+
 void write_json(std::string_view text, const std::string& json_option) {
   if (json_option == "-") {
     print(stdout, text);

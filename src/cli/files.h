@@ -29,6 +29,9 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t most_byte
 /// JSON goes to standard output. \throws Error  `io`.
 void print_results(std::string_view text, std::string_view json_option);
 
+/// Prints one line about something that is no error to standard error. \throws Error  `io`.
+void print_warning(std::string_view text);
+
 /// Writes the JSON where `--json` says; nowhere when `json_option` is empty. \throws Error  `io`.
 void write_json(std::string_view text, const std::string& json_option);
 

@@ -277,6 +277,9 @@ int StreamRun::run() {
 }  // namespace
 
 int run(const StreamOptions& options) {
+  if (!options.warning.empty()) {
+    print_warning(options.warning);
+  }
   Interrupt interrupt;
   return StreamRun(options, interrupt).run();
 }

@@ -230,6 +230,28 @@ TEST(Usage, FailuresAreOneLine) {
   EXPECT_EQ(run_program({"stream", data, "--json", "/dev/full"}).exit_code, 1);
 }
 
+TEST(Usage, OptionsWithoutEffectAreTold) {
+  for (const Arguments& more : {Arguments{}, Arguments{"--on-error", "raise"}}) {
+    Arguments arguments{"stream", digits(), "--max-failures", "3"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    EXPECT_THAT(complaint(arguments, 2), HasSubstr("--on-error skip"));
+  }
+  const Finished alone = run_program({"stream", digits(), "--seed", "3"});
+  EXPECT_EQ(alone.exit_code, 0);
+  EXPECT_EQ(alone.err, "headrace: warning: --seed has no effect without --shuffle.\n");
+  const Finished useful = run_program({"stream",
+                                       digits(),
+                                       "--seed",
+                                       "3",
+                                       "--shuffle",
+                                       "--on-error",
+                                       "skip",
+                                       "--max-failures",
+                                       "0"});
+  EXPECT_EQ(useful.exit_code, 0);
+  EXPECT_EQ(useful.err, "");
+}
+
 TEST(Usage, ErrorsSpeakOfTheCommandLine) {
   const TempDir folder;
   for (const char* name : {"a-images-idx3-ubyte", "b-images-idx3-ubyte"}) {
