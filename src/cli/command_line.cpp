@@ -135,7 +135,7 @@ void add_device(CLI::App& app, StreamOptions& options) {
   group(add(app,
             "--mean",
             "LIST",
-            "Subtract one mean a channel, or one for all; 0 to 1 for uint8; [H, W] is one channel",
+            "Subtract one mean a channel, or one for all; 0 to 1 for uint8",
             [&](const auto& text) { loader.output.mean = parse_list("--mean", text, -HUGE_VAL); }));
   group(add(app,
             "--stddev",
@@ -175,7 +175,7 @@ void add_results(CLI::App& app, StreamOptions& options) {
   add(app,
       "--trace",
       "FILE",
-      "Write the last 1,000,000 events of the threads, for Perfetto or chrome://tracing",
+      "Write the last 1,000,000 events, for Perfetto or chrome://tracing",
       into(options.trace))
       ->group("Results");
   add_json(app, options.json);

@@ -26,6 +26,8 @@ inline constexpr const char* kStreamNotes =
     "there\n"
     "  torchrun --nproc-per-node 4 --no-python headrace stream data --shard auto\n"
     "\n"
+    "The last dimension of inputs is the channels; inputs of shape [H, W] have one channel.\n"
+    "\n"
     "What the report's 'bound by' says, the first that is true:\n"
     "  consumer  batches were ready nine tenths of the time; or half of it, and the workers idled\n"
     "            more than the consumer, with no copy between them\n"

@@ -23,7 +23,7 @@ fs::path place_of(fs::path path) {
   for (int i = 0; i < kMostLinks && fs::is_symlink(path, error); ++i) {
     path = path.parent_path() / fs::read_symlink(path, error);
   }
-  fs::path place = fs::weakly_canonical(fs::absolute(path, error), error);
+  const fs::path place = fs::weakly_canonical(fs::absolute(path, error), error);
   return error ? path : place;
 }
 

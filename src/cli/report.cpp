@@ -73,6 +73,18 @@ void add_verified(Table& table, const Verified& verified) {
   }
 }
 
+void add_end(Table& table, const Report& report) {
+  if (report.trace_dropped != 0) {
+    table.add("trace",
+              "the last {}; {} before them dropped",
+              counted(report.trace_events, "event", "events"),
+              report.trace_dropped);
+  }
+  if (report.signal != 0) {
+    table.add("ended", "early, by signal {}", report.signal);
+  }
+}
+
 }  // namespace
 
 double Report::samples_per_second() const {
@@ -148,15 +160,7 @@ std::string to_text(const Report& report) {
   if (report.verified) {
     add_verified(table, *report.verified);
   }
-  if (report.trace_dropped != 0) {
-    table.add("trace",
-              "the last {}; {} before them dropped",
-              counted(report.trace_events, "event", "events"),
-              report.trace_dropped);
-  }
-  if (report.signal != 0) {
-    table.add("ended", "early, by signal {}", report.signal);
-  }
+  add_end(table, report);
   return table.text();
 }
 
