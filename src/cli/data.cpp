@@ -9,16 +9,17 @@ namespace headrace::cli {
 
 std::shared_ptr<SampleSource> open_data(const std::filesystem::path& path,
                                         const std::string& split) {
+  constexpr std::string_view kLibrarys = "with `split`.";
+  constexpr std::string_view kOurs = "with `--split PREFIX`.";
   try {
     return open_source(path, {.split = split});
   } catch (const Error& error) {
-    constexpr std::string_view kMember = "choose one with `split`";
     std::string text = error.what();
-    const std::size_t at = text.rfind(kMember);
-    if (at == std::string::npos) {
+    if (!text.ends_with(kLibrarys)) {
       throw;
     }
-    throw Error(error.code(), text.replace(at, kMember.size(), "choose one with --split"));
+    text.replace(text.size() - kLibrarys.size(), kLibrarys.size(), kOurs);
+    throw Error(error.code(), text);
   }
 }
 

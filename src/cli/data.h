@@ -9,7 +9,9 @@
 
 namespace headrace::cli {
 
-/// `open_source` for PATH and --split, whose errors name the option. \throws Error  as it.
+/// Opens the data that a command was given.
+///
+/// \throws Error  What `open_source` throws, with options called as the command line calls them.
 std::shared_ptr<SampleSource> open_data(const std::filesystem::path& path,
                                         const std::string& split);
 

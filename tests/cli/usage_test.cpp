@@ -262,7 +262,7 @@ TEST(Usage, ErrorsSpeakOfTheCommandLine) {
   }
   for (const char* command : {"inspect", "stream"}) {
     EXPECT_THAT(complaint({command, folder.path()}, 1),
-                testing::AllOf(HasSubstr("a, b"), HasSubstr("choose one with --split.")));
+                testing::AllOf(HasSubstr("a, b"), HasSubstr("--split")));
   }
   write_file(folder / "empty.npy", "");
   EXPECT_THAT(complaint({"stream", folder / "empty.npy"}, 1), HasSubstr("the file is empty"));
