@@ -21,7 +21,7 @@ help:
 
 demo:
 	@tools/setup.sh demo
-	@cmake --preset release -D HEADRACE_TESTS=OFF -D HEADRACE_BENCHMARKS=OFF --log-level=WARNING
+	@$(call configure,release) -D HEADRACE_TESTS=OFF -D HEADRACE_BENCHMARKS=OFF >/dev/null
 	@cmake --build --preset release --parallel $(JOBS)
 	build/release/headrace stream $(DATA) --epochs 20 --shuffle --seed 7 --verify
 	build/release/examples/train_digits $(DATA)
@@ -48,7 +48,7 @@ asan tsan:
 
 tidy:
 	@tools/setup.sh ci
-	@cmake --preset tidy --log-level=WARNING
+	@$(call configure,tidy) >/dev/null
 	@cmake --build --preset tidy --parallel $(JOBS) -- -k 0
 	@echo "make tidy: passed"
 
@@ -61,6 +61,9 @@ clean:
 	rm -rf build
 
 # $(call workflow,PRESET): configures, builds and tests.
-workflow = cmake --preset $(1) --log-level=WARNING && \
+workflow = $(call configure,$(1)) >/dev/null && \
   cmake --build --preset $(1) --parallel $(JOBS) && \
-  ctest --preset $(1) --parallel $(JOBS)
+  tools/test.sh $(1) --parallel $(JOBS)
+
+# $(call configure,PRESET): its warnings and errors go to standard error.
+configure = cmake --preset $(1) --log-level=WARNING

@@ -15,16 +15,23 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
-import numpy
-import torch
+try:
+    import numpy
+    import torch
+except ImportError as error:
+    numpy = torch = None
+    MISSING = error
 
 ROWS, WIDTH, BATCH, EPOCHS = 100_000, 3072, 256, 4
 
 
-class Rows(torch.utils.data.Dataset):
+class Rows:
+    """A map-style data set; DataLoader asks for no base class."""
+
     def __init__(self, path):
         self.path = path
         self.rows = None
@@ -78,11 +85,14 @@ def headrace_rate(program, folder, workers):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("program")
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = argparse.ArgumentParser(
+        description="Compares headrace's loader with PyTorch's DataLoader; needs torch and numpy.")
+    parser.add_argument("program", help="the program headrace")
+    parser.add_argument("--cores", type=int, default=2, help="processors to use (default: 2)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each (default: 3)")
     arguments = parser.parse_args()
+    if torch is None:
+        sys.exit(f"loader_vs_torch.py: {MISSING}; install torch and numpy.")
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:arguments.cores])
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:

@@ -27,9 +27,9 @@ class Trace;
 
 /// A device as a user sees it before opening it.
 struct DeviceInfo {
-  std::string spec;               ///< What `open_device` takes: "host", "cuda:0".
-  std::string backend;            ///< Name of its backend.
-  std::string name;               ///< The vendor's name for it.
+  std::string spec = {};          ///< What `open_device` takes: "host", "cuda:0".
+  std::string backend = {};       ///< Name of its backend.
+  std::string name = {};          ///< The vendor's name for it.
   int index = 0;                  ///< Index in its backend.
   std::uint64_t total_bytes = 0;  ///< Memory of the device.
   bool is_gpu = false;            ///< GPUs are listed before anything else.
@@ -61,14 +61,14 @@ struct MemoryView {
 
 /// Copies `bytes` bytes; the places do not overlap.
 struct CopyCommand {
-  MemoryView from;
-  MemoryView to;
+  MemoryView from = {};
+  MemoryView to = {};
   std::size_t bytes = 0;
 };
 
 /// Writes the low `element_bytes` bytes of `pattern` `count` times.
 struct FillCommand {
-  MemoryView to;
+  MemoryView to = {};
   std::uint64_t pattern = 0;
   std::size_t element_bytes = 1;
   std::size_t count = 0;
@@ -76,9 +76,9 @@ struct FillCommand {
 
 /// Converts `count` elements by the rules of docs/design/002-numerics.md.
 struct ConvertCommand {
-  MemoryView from;
+  MemoryView from = {};
   DataType from_type = DataType::float32;
-  MemoryView to;
+  MemoryView to = {};
   DataType to_type = DataType::float32;
   std::size_t count = 0;
 };
@@ -90,29 +90,29 @@ struct ExpandSpec {
   std::int64_t height = 1;
   std::int64_t width = 1;
   std::int64_t channels = 1;
-  bool to_planar = false;    ///< Height, width, channel becomes channel, height, width.
-  std::vector<float> scale;  ///< One a channel, or empty for none.
-  std::vector<float> bias;   ///< As many as `scale`.
+  bool to_planar = false;         ///< Height, width, channel becomes channel, height, width.
+  std::vector<float> scale = {};  ///< One a channel, or empty for none.
+  std::vector<float> bias = {};   ///< As many as `scale`.
 };
 
 /// Expands `samples` samples as `spec` says.
 struct ExpandCommand {
-  MemoryView from;
-  MemoryView to;
+  MemoryView from = {};
+  MemoryView to = {};
   std::int64_t samples = 0;
-  std::shared_ptr<const ExpandSpec> spec;
+  std::shared_ptr<const ExpandSpec> spec = {};
 };
 
 /// Work of the caller's own. A backend that records calls `function` once while recording, with the
 /// handle that records; `host` calls it in its turn, as the work itself.
 struct LaunchCommand {
-  std::function<void(NativeHandle)> function;
+  std::function<void(NativeHandle)> function = {};
 };
 
 /// One piece of work of a submission, and the label that traces show for it.
 struct Command {
-  std::variant<CopyCommand, FillCommand, ConvertCommand, ExpandCommand, LaunchCommand> work;
-  std::string label;
+  std::variant<CopyCommand, FillCommand, ConvertCommand, ExpandCommand, LaunchCommand> work = {};
+  std::string label = {};
 };
 
 /// Whether a submission failed. Threads: safe from any thread.
@@ -133,7 +133,7 @@ class HEADRACE_EXPORT Outcome {
 /// Life: the backend keeps it until the work is done, and no longer: commands hold objects of the
 /// caller's. The outcome lives on with whoever waits for it.
 struct Submission {
-  std::vector<Command> commands;
+  std::vector<Command> commands = {};
   /// Told by the backend that a command failed and the ones after it were not run.
   std::shared_ptr<Outcome> outcome = std::make_shared<Outcome>();
   /// Where the backend, if it can tell, records when each labelled command began and ended; null

@@ -75,9 +75,9 @@ class HEADRACE_EXPORT CommandBuffer {
 
 /// One operation of a batch.
 struct BatchOperation {
-  std::string type;                                    ///< Label that the pool's trace shows.
-  std::function<void(CommandBuffer&)> data;            ///< Records the operation.
-  std::function<void(std::exception_ptr)> completion;  ///< Told when the batch is done.
+  std::string type = {};                                    ///< Label that the pool's trace shows.
+  std::function<void(CommandBuffer&)> data = {};            ///< Records the operation.
+  std::function<void(std::exception_ptr)> completion = {};  ///< Told when the batch is done.
 };
 
 /// Command buffers for one stream, used again and again.

@@ -49,14 +49,15 @@ struct Shard {
 
 /// What becomes of inputs on the device. Labels and fields stay as they are.
 struct OutputSpec {
-  std::optional<DataType> dtype;  ///< Unset: the source's, or float32 when `mean` is given.
+  std::optional<DataType> dtype = {};  ///< Unset: the source's, or float32 when `mean` is given.
   Layout layout = Layout::keep;
-  /// With `stddev`: out = x * a + b for every element, one mean and deviation for each channel (the
-  /// last dimension), or one for all. For uint8 inputs both are in units of 0 to 1, as in
+  /// With `stddev`: out = x * a + b for every element, one mean and deviation for each channel, or
+  /// one for all. The last dimension is the channels; inputs of two, [height, width], have one
+  /// channel in every layout. For uint8 inputs both are in units of 0 to 1, as in
   /// torchvision: a = 1 / (255 stddev), b = -mean / stddev; else a = 1 / stddev. The product and
   /// the sum are each rounded to float32, then the result to `dtype`.
-  std::vector<double> mean;
-  std::vector<double> stddev;  ///< Each above 0; 1 when only `mean` is given.
+  std::vector<double> mean = {};
+  std::vector<double> stddev = {};  ///< Each above 0; 1 when only `mean` is given.
 };
 
 /// How an AsyncDataLoader works. Zero `workers` or `prefetch_depth` mean the default.
@@ -89,7 +90,7 @@ struct AsyncDataLoaderConfig {
 /// Threads: one thread at a time.
 class HEADRACE_EXPORT GPUBatch {
  public:
-  GPUBatch();
+  GPUBatch() noexcept;
   GPUBatch(GPUBatch&&) noexcept;
   GPUBatch& operator=(GPUBatch&&) noexcept;
   GPUBatch(const GPUBatch&) = delete;

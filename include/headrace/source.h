@@ -18,10 +18,10 @@ namespace headrace {
 
 /// One batch as a DataSource gives it. Shapes include the batch dimension, which comes first.
 struct SourceBatch {
-  std::vector<float> input;
-  Shape input_shape;
-  std::vector<float> labels;
-  Shape label_shape;
+  std::vector<float> input = {};
+  Shape input_shape = {};
+  std::vector<float> labels = {};
+  Shape label_shape = {};
 };
 
 /// The user's simple serial source of batches.
@@ -50,18 +50,18 @@ class HEADRACE_EXPORT DataSource {
 struct SampleSpec {
   /// A further named part of a sample.
   struct Field {
-    std::string name;
-    Shape shape;
+    std::string name = {};
+    Shape shape = {};
     DataType dtype = DataType::float32;
     friend bool operator==(const Field&, const Field&) = default;
   };
 
-  Shape input_shape;
+  Shape input_shape = {};
   DataType input_dtype = DataType::float32;
   /// `Shape{0}` says that the source has no labels.
-  Shape label_shape;
+  Shape label_shape = {};
   DataType label_dtype = DataType::int64;
-  std::vector<Field> fields;
+  std::vector<Field> fields = {};
   friend bool operator==(const SampleSpec&, const SampleSpec&) = default;
 };
 
@@ -74,9 +74,9 @@ struct ReadContext {
 
 /// Where to write one sample. Each span has exactly the bytes that the SampleSpec says.
 struct SampleView {
-  std::span<std::byte> input;
-  std::span<std::byte> label;
-  std::vector<std::span<std::byte>> fields;
+  std::span<std::byte> input = {};
+  std::span<std::byte> label = {};
+  std::vector<std::span<std::byte>> fields = {};
 };
 
 /// Random access to samples of one fixed spec.
@@ -109,7 +109,7 @@ class HEADRACE_EXPORT SampleSource {
 /// How `open_source` reads a path.
 struct SourceOptions {
   /// A folder with several IDX pairs: the prefix of the pair to use ("train", "t10k").
-  std::string split;
+  std::string split = {};
 };
 
 /// Opens a data set, recognised by its content.

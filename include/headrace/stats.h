@@ -67,7 +67,7 @@ struct StagingPoolStats {
 struct SampleFailure {
   std::uint64_t epoch = 0;
   std::uint64_t sample = 0;
-  std::string message;
+  std::string message = {};
 };
 
 /// Durations of one stage, in microseconds; percentiles are exact to within 7 %.
@@ -88,18 +88,18 @@ struct AsyncDataLoaderStats {
   std::uint64_t generation = 0;        ///< Raised by every `start`; 1 for the first.
   std::uint64_t batches_delivered = 0;
   std::uint64_t samples_delivered = 0;
-  std::uint64_t bytes_to_device = 0;          ///< Bytes of samples put into device memory.
-  std::uint64_t failures = 0;                 ///< Samples that could not be read.
-  std::vector<SampleFailure> first_failures;  ///< At most the first 16.
+  std::uint64_t bytes_to_device = 0;               ///< Bytes of samples put into device memory.
+  std::uint64_t failures = 0;                      ///< Samples that could not be read.
+  std::vector<SampleFailure> first_failures = {};  ///< At most the first 16.
   std::uint64_t slots_replaced = 0;  ///< Times a slot's memory was left to a holder of its tensors.
   std::uint64_t device_bytes = 0;    ///< Of the slots, those left to holders included.
   std::uint64_t peak_device_bytes = 0;
   std::uint64_t pinned_bytes = 0;  ///< Of the host slabs; 0 where workers write device memory.
-  StageStats read;                 ///< A worker reading one chunk of samples.
-  StageStats wait_for_slot;        ///< A worker without a slot, or waiting for its memory.
-  StageStats copy;                 ///< Issuing one batch's copy and expansion.
-  StageStats wait_for_batch;       ///< A consumer in `get_batch`.
-  StageStats handoff;              ///< `get_batch` when a batch was ready.
+  StageStats read = {};            ///< A worker reading one chunk of samples.
+  StageStats wait_for_slot = {};   ///< A worker without a slot, or waiting for its memory.
+  StageStats copy = {};            ///< Issuing one batch's copy and expansion.
+  StageStats wait_for_batch = {};  ///< A consumer in `get_batch`.
+  StageStats handoff = {};         ///< `get_batch` when a batch was ready.
 };
 
 }  // namespace headrace

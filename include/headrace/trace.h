@@ -4,6 +4,7 @@
 #include "headrace/export.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -18,6 +19,7 @@ namespace headrace {
 /// Spans of time on named tracks, written in the Trace Event Format that Perfetto and
 /// chrome://tracing read.
 ///
+/// Of more events than it may keep, the newest are kept and the others counted.
 /// Threads: safe from any thread. Recording takes a lock and keeps 40 bytes an event, and every
 /// name once.
 class HEADRACE_EXPORT Trace {
@@ -25,7 +27,9 @@ class HEADRACE_EXPORT Trace {
   using Clock = std::chrono::steady_clock;
   static constexpr std::uint64_t kNoBatch = UINT64_MAX;
 
-  Trace();
+  /// \param most_events  Events kept, at least 1.
+  /// \throws Error  `invalid_argument` when it is 0.
+  explicit Trace(std::size_t most_events = 1'000'000);
 
   /// A track, by name; the same name is the same track.
   std::uint32_t track(std::string_view name);
@@ -39,10 +43,13 @@ class HEADRACE_EXPORT Trace {
               Clock::time_point end,
               std::uint64_t batch = kNoBatch);
 
-  /// Events recorded so far.
+  /// Events kept so far.
   [[nodiscard]] std::size_t size() const;
 
-  /// Writes everything recorded to a file. \throws Error  `io`.
+  /// Events that were recorded and had to make room for newer ones.
+  [[nodiscard]] std::uint64_t dropped() const;
+
+  /// Writes what is kept to a file, and how many events were dropped. \throws Error  `io`.
   void write(const std::filesystem::path& path) const;
 
  private:
@@ -55,10 +62,13 @@ class HEADRACE_EXPORT Trace {
   };
 
   const Clock::time_point origin_;
+  const std::size_t most_events_;
   mutable std::mutex mutex_;
   std::vector<std::string> tracks_;            // guarded by mutex_
   std::set<std::string, std::less<>> stages_;  // guarded by mutex_
-  std::vector<Event> events_;                  // guarded by mutex_
+  std::vector<Event> events_;                  // guarded by mutex_; a ring once it is full
+  std::size_t oldest_ = 0;                     // guarded by mutex_; index into events_
+  std::uint64_t dropped_ = 0;                  // guarded by mutex_
 };
 
 }  // namespace headrace

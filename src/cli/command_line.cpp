@@ -3,10 +3,12 @@
 
 #include "headrace/version.h"
 
+#include "cli/help.h"
 #include "cli/values.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace headrace::cli {
 namespace {
@@ -24,40 +27,15 @@ constexpr std::uint64_t kMaxBatch = std::uint64_t{1} << 40;
 constexpr std::uint64_t kMaxWorkers = 1024;
 constexpr std::uint64_t kMaxPrefetch = 65536;
 
-constexpr const char* kExamples =
-    "Examples:\n"
-    "  headrace devices\n"
-    "  headrace inspect data/digits\n"
-    "  headrace stream data/digits --epochs 20 --shuffle --seed 7 --verify\n"
-    "\n"
-    "Exit codes: 0 success, 1 failure, 2 bad usage, 130 stopped by Ctrl-C.\n";
-
-constexpr const char* kStreamNotes =
-    "Examples:\n"
-    "  headrace stream data/digits --epochs 20 --shuffle --seed 7 --verify\n"
-    "  headrace stream train.npy --dtype float16 --mean 0.5 --stddev 0.25 --json report.json\n"
-    "  headrace stream mnist --split t10k --batch 512 --workers 4 --trace trace.json\n"
-    "  headrace stream data --epochs 100 --shuffle --state run.state   # again: goes on from "
-    "there\n"
-    "  torchrun --nproc-per-node 4 --no-python headrace stream data --shard auto\n"
-    "\n"
-    "What the report's 'bound by' says, the first that is true:\n"
-    "  consumer  batches were ready nine tenths of the time; or half of it, and the workers idled\n"
-    "            more than the consumer, with no copy between them\n"
-    "  held      tensors of an earlier batch were still in use when their memory's turn came\n"
-    "  link      the workers idled over half of the time: copies to the device set the pace\n"
-    "  storage   the system read from storage, and the workers waited more than they computed\n"
-    "  decode    else: reading and decoding samples sets the pace\n"
-    "\n"
-    "Exit codes: 0 success, 1 failure (a fault that --verify found too), 2 bad usage, 130 stopped\n"
-    "by Ctrl-C (what was done is reported, and the state kept).\n";
-
 using Setter = std::function<void(const std::string&)>;
 
 CLI::Option* add(
     CLI::App& app, const char* name, const char* value, const char* help, const Setter& set) {
   // Given twice, the last one counts, so that a script's defaults can be overridden.
-  const auto take_last = [set](const CLI::results_t& values) {
+  const auto take_last = [name, set](const CLI::results_t& values) {
+    if (values.back().empty()) {
+      throw UsageError(fmt::format("{} needs a value.", name));
+    }
     set(values.back());
     return true;
   };
@@ -110,7 +88,7 @@ void add_order(CLI::App& app, StreamOptions& options) {
             into(loader.epochs, "--epochs", 0, INT64_MAX)))
       ->default_str("1");
   group(app.add_flag("--shuffle", loader.shuffle, "A new order of all samples every epoch"));
-  group(add(app, "--seed", "S", "Seed of the order", into(loader.seed, "--seed", 0)))
+  group(add(app, "--seed", "S", "Seed of the order of --shuffle", into(loader.seed, "--seed", 0)))
       ->default_str("0");
   group(add(app,
             "--shard",
@@ -181,12 +159,12 @@ void add_care(CLI::App& app, StreamOptions& options) {
   group(add(app,
             "--max-failures",
             "N",
-            "With skip: end the run at one more than N",
+            "With --on-error skip: end the run at one more than N",
             into(loader.max_failures, "--max-failures", 0)));
   group(add(app,
             "--state",
             "FILE",
-            "Keep in FILE how far the run is, and go on from there if it exists",
+            "Keep in FILE how far the run is, and go on from there; one FILE a rank",
             into(options.state)));
   group(app.add_flag("--verify",
                      options.verify,
@@ -197,7 +175,7 @@ void add_results(CLI::App& app, StreamOptions& options) {
   add(app,
       "--trace",
       "FILE",
-      "Write what each thread did when, for Perfetto or chrome://tracing",
+      "Write the last 1,000,000 events, for Perfetto or chrome://tracing",
       into(options.trace))
       ->group("Results");
   add_json(app, options.json);
@@ -206,6 +184,7 @@ void add_results(CLI::App& app, StreamOptions& options) {
 
 CLI::App* add_command(CLI::App& app, std::string_view name, const char* help) {
   CLI::App* const command = app.add_subcommand(std::string(name), help);
+  command->group("Commands");
   command->set_help_flag("-h,--help", "Print this help");
   return command;
 }
@@ -227,12 +206,31 @@ void check_path(const std::filesystem::path& path, std::string_view command) {
   }
 }
 
+/// Refuses options that contradict each other, and notes those that have no effect.
+void check_together(const CLI::App& app, StreamOptions& options) {
+  if (app.count("--max-failures") != 0 && options.loader.on_error != OnError::skip) {
+    throw UsageError("--max-failures counts samples that are skipped; add --on-error skip.");
+  }
+  if (app.count("--seed") != 0 && !options.loader.shuffle) {
+    options.warning = "--seed has no effect without --shuffle.";
+  }
+}
+
 /// One line of what CLI11 says.
 std::string text_of(const CLI::ParseError& error) {
   std::string text = error.what();
   std::ranges::replace(text, '\n', ' ');
   text.erase(text.find_last_not_of(" .") + 1);
   return text + ".";
+}
+
+/// Names what was given and not expected, in the order given.
+std::string text_of_extras(const CLI::App& app) {
+  const std::vector<std::string> extras = app.remaining(true);
+  return fmt::format("{} '{}' {} not expected.",
+                     extras.size() == 1 ? "The argument" : "The arguments",
+                     fmt::join(extras, "', '"),
+                     extras.size() == 1 ? "was" : "were");
 }
 
 }  // namespace
@@ -246,10 +244,12 @@ std::string help_hint(int argc, const char* const* argv) {
 Command parse_command_line(int argc, const char* const* argv) {
   check_command(argc, argv);
   CLI::App app("Loads data to a device ahead of its consumer.", "headrace");
-  app.get_formatter()->column_width(26);
+  set_usage(app);
   app.set_help_flag("-h,--help", "Print this help");
   app.set_version_flag("--version", fmt::format("headrace {}", kVersion), "Print the version");
   app.footer(kExamples);
+  // One command: words after it are its own, also where they read like another.
+  app.require_subcommand(0, 1);
 
   DevicesOptions devices;
   InspectOptions inspect;
@@ -275,12 +275,14 @@ Command parse_command_line(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    return ShowText{app.help()};
+    return ShowText{help_of(app)};
   } catch (const CLI::CallForVersion& version) {
     return ShowText{fmt::format("{}\n", version.what())};
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string_view text = error.what();
     throw UsageError(fmt::format("{} needs a value.", text.substr(0, text.find(':'))));
+  } catch (const CLI::ExtrasError&) {
+    throw UsageError(text_of_extras(app));
   } catch (const CLI::ParseError& error) {
     throw UsageError(text_of(error));
   }
@@ -292,6 +294,7 @@ Command parse_command_line(int argc, const char* const* argv) {
     return inspect;
   }
   check_path(stream.path, kCommands[2]);
+  check_together(*stream_command, stream);
   return stream;
 }
 

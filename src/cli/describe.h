@@ -9,8 +9,12 @@
 
 namespace headrace::cli {
 
-/// `text` without line ends, for messages that must be one line.
+/// `text` as a terminal can show it in one line: line ends, other control characters and what is
+/// not UTF-8, all of which names of files may have, as "\n" or "\x1b".
 std::string one_line(std::string_view text);
+
+/// "1 sample", "2 samples".
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many);
 
 /// "uint8 [8, 8]".
 std::string describe_part(const Shape& shape, DataType dtype);

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/json.h"
+#include "cli/outputs.h"
 
 #include <fmt/format.h>
 
@@ -20,6 +21,7 @@ int run(const ShowText& options) {
 }
 
 int run(const DevicesOptions& options) {
+  check_outputs({{"--json", options.json == "-" ? "" : options.json}});
   const std::vector<DeviceInfo> devices = list_devices();
   std::size_t width = 6;
   for (const DeviceInfo& device : devices) {

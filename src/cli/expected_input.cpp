@@ -18,7 +18,7 @@ ExpectedInput::ExpectedInput(const Shape& shape, DataType dtype, const OutputSpe
     : from_(dtype), to_(dtype), shape_(shape), is_planar_(output.layout == Layout::chw) {
   const bool normalises = !output.mean.empty() || !output.stddev.empty();
   to_ = output.dtype.value_or(normalises ? DataType::float32 : dtype);
-  const bool is_plane = is_planar_ && shape.rank() == 2;  // height, width and no channels
+  const bool is_plane = shape.rank() == 2;  // height, width and no channels
   const std::int64_t channels = is_plane || shape.empty() ? 1 : shape[shape.rank() - 1];
   channels_ = static_cast<std::size_t>(channels);
   pixels_ = channels == 0 ? 0 : static_cast<std::size_t>(shape.element_count() / channels);

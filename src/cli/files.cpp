@@ -3,6 +3,8 @@
 
 #include "headrace/error.h"
 
+#include "cli/amounts.h"
+
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -53,19 +55,21 @@ class File {
     }
   }
 
-  std::string read() {
+  /// All of it, or its first bytes.
+  std::string read(std::uint64_t most_bytes) {
     std::string text;
     char piece[4096];
-    for (;;) {
+    while (text.size() < most_bytes) {
       const ssize_t count = ::read(descriptor_, piece, sizeof(piece));
       if (count == 0) {
-        return text;
+        break;
       }
       if (count < 0 && errno != EINTR) {
         fail(what_, path_, errno);
       }
       text.append(piece, count < 0 ? 0 : static_cast<std::size_t>(count));
     }
+    return text;
   }
 
  private:
@@ -91,10 +95,15 @@ void print(std::FILE* stream, std::string_view text) {
 void check_writable(std::string_view option, const std::filesystem::path& path) {
   const std::string what = fmt::format("{}: cannot write", option);
   std::error_code ignored;
-  if (std::filesystem::exists(path, ignored)) {
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (std::filesystem::is_regular_file(status) || std::filesystem::is_directory(status)) {
     const File file(path, O_WRONLY | O_APPEND, what);
-  } else if (::access(folder_of(path).c_str(), W_OK) != 0) {
-    // Not by making the file: a program killed in that moment would leave an empty one.
+    return;
+  }
+  // Not by opening a pipe, whose reader would see it end; nor by making the file: a program killed
+  // in that moment would leave an empty one.
+  const bool is_there = std::filesystem::exists(status);
+  if (::access(is_there ? path.c_str() : folder_of(path).c_str(), W_OK) != 0) {
     fail(what, path, errno);
   }
 }
@@ -108,27 +117,45 @@ void replace_file(const std::filesystem::path& path, std::string_view text) {
   if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error)) {
     fail(kCannotWrite, path, EEXIST);
   }
+  // Of this process alone: another one may be writing the same file.
   std::filesystem::path temporary = path;
-  temporary += ".tmp";
-  {
+  temporary += fmt::format(".{}.tmp", ::getpid());
+  try {
     File file(temporary, O_WRONLY | O_CREAT | O_TRUNC, kCannotWrite);
     file.write(text);
     file.flush();
-  }
-  std::filesystem::rename(temporary, path, error);
-  if (error) {
-    fail(kCannotWrite, path, error.value());
+    std::filesystem::rename(temporary, path);
+  } catch (const std::filesystem::filesystem_error& failure) {
+    std::filesystem::remove(temporary, error);
+    fail(kCannotWrite, path, failure.code().value());
+  } catch (...) {
+    std::filesystem::remove(temporary, error);
+    throw;
   }
   const std::filesystem::path folder = folder_of(path);
   File(folder, O_RDONLY | O_DIRECTORY, kCannotWrite).flush();
 }
 
-std::string read_file(const std::filesystem::path& path) {
-  return File(path, O_RDONLY, "Cannot read").read();
+std::string read_file(const std::filesystem::path& path, std::uint64_t most_bytes) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error) && !error) {
+    throw Error(ErrorCode::unsupported, fmt::format("'{}' is no regular file.", path.string()));
+  }
+  File file(path, O_RDONLY, "Cannot read");
+  std::string text = file.read(most_bytes + 1);
+  if (text.size() > most_bytes) {
+    throw Error(ErrorCode::unsupported,
+                fmt::format("'{}' has more than {}.", path.string(), bytes_text(most_bytes)));
+  }
+  return text;
 }
 
 void print_results(std::string_view text, std::string_view json_option) {
   print(json_option == "-" ? stderr : stdout, text);
+}
+
+void print_warning(std::string_view text) {
+  print(stderr, fmt::format("headrace: warning: {}\n", text));
 }
 
 void write_json(std::string_view text, const std::string& json_option) {

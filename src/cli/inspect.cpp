@@ -10,6 +10,7 @@
 #include "cli/files.h"
 #include "cli/inspection.h"
 #include "cli/json.h"
+#include "cli/outputs.h"
 
 #include <algorithm>
 #include <string>
@@ -77,12 +78,12 @@ std::string to_text(const Inspection& inspection) {
   };
   std::string text =
       fmt::format("source   {}\nsamples  {}\ninput    {}\nlabel    {}\n",
-                  inspection.source,
+                  one_line(inspection.source),
                   inspection.samples,
                   part(spec.input_shape, spec.input_dtype),
                   has_labels(spec) ? part(spec.label_shape, spec.label_dtype) : "none");
   for (const SampleSpec::Field& field : spec.fields) {
-    text += fmt::format("field    {}: {}\n", field.name, part(field.shape, field.dtype));
+    text += fmt::format("field    {}: {}\n", one_line(field.name), part(field.shape, field.dtype));
   }
   text += fmt::format("bytes    {}\n", bytes_text(inspection.bytes));
   return text + labels_text(inspection);
@@ -91,9 +92,7 @@ std::string to_text(const Inspection& inspection) {
 }  // namespace
 
 int run(const InspectOptions& options) {
-  if (!options.json.empty() && options.json != "-") {
-    check_writable("--json", options.json);
-  }
+  check_outputs({{"--json", options.json == "-" ? "" : options.json}});
   const auto source = open_data(options.path, options.split);
   Inspection inspection{.source = source->name(),
                         .samples = source->size(),

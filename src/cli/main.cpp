@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program headrace.
+#include "cli/bus_error.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/describe.h"
@@ -26,6 +27,7 @@ int complain(std::string_view text, int exit_code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  headrace::cli::tell_of_shortened_files();
   try {
     const auto command = headrace::cli::parse_command_line(argc, argv);
     return std::visit([](const auto& options) { return headrace::cli::run(options); }, command);

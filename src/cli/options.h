@@ -45,6 +45,7 @@ struct StreamOptions {
   std::string shard_origin;      ///< Where the shard comes from, when not from the option itself.
   std::optional<ImageSize> image_size;
   bool verify = false;
+  std::string warning;          ///< What was asked for without effect; empty for nothing.
   std::filesystem::path state;  ///< Empty for none, as the two below.
   std::filesystem::path trace;
   std::string json;

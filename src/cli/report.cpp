@@ -21,18 +21,13 @@ class Table {
   template <class... Values>
   void add(std::string_view name, fmt::format_string<Values...> format, Values&&... values) {
     fmt::format_to(std::back_inserter(text_), "{:<13}", name);
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Values>(values)...);
-    text_ += '\n';
+    text_ += one_line(fmt::format(format, std::forward<Values>(values)...)) + '\n';
   }
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
 
  private:
   std::string text_;
 };
-
-std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
-  return fmt::format("{} {}", count, count == 1 ? one : many);
-}
 
 std::string plan_text(const Report& report) {
   const AsyncDataLoaderConfig& config = report.config;
@@ -60,22 +55,33 @@ std::string converted_text(const Report& report) {
 void add_failures(Table& table, const Report& report) {
   table.add("failures", "{}", report.stats.failures);
   for (const SampleFailure& failure : report.stats.first_failures) {
-    table.add(
-        "", "sample {} of epoch {}: {}", failure.sample, failure.epoch, one_line(failure.message));
+    table.add("", "sample {} of epoch {}: {}", failure.sample, failure.epoch, failure.message);
   }
 }
 
 void add_verified(Table& table, const Verified& verified) {
   table.add("verified",
-            "{} samples: {} mismatches, {} missing, {} duplicates",
-            verified.samples,
-            verified.mismatches,
+            "{}: {}, {} missing, {}",
+            counted(verified.samples, "sample", "samples"),
+            counted(verified.mismatches, "mismatch", "mismatches"),
             verified.missing,
-            verified.duplicates);
+            counted(verified.duplicates, "duplicate", "duplicates"));
   for (const std::string& problem : verified.problems) {
     if (!verified.is_clean()) {
-      table.add("", "{}", one_line(problem));
+      table.add("", "{}", problem);
     }
+  }
+}
+
+void add_end(Table& table, const Report& report) {
+  if (report.trace_dropped != 0) {
+    table.add("trace",
+              "the last {}; {} before them dropped",
+              counted(report.trace_events, "event", "events"),
+              report.trace_dropped);
+  }
+  if (report.signal != 0) {
+    table.add("ended", "early, by signal {}", report.signal);
   }
 }
 
@@ -108,8 +114,8 @@ std::string to_text(const Report& report) {
   Table table;
   table.add("source", "{}", report.source);
   table.add("holds",
-            "{} samples: {}{}",
-            report.dataset_size,
+            "{}: {}{}",
+            counted(report.dataset_size, "sample", "samples"),
             describe_part(report.spec.input_shape, report.spec.input_dtype),
             has_labels(report.spec)
                 ? ", label " + describe_part(report.spec.label_shape, report.spec.label_dtype)
@@ -127,8 +133,8 @@ std::string to_text(const Report& report) {
             report.config.prefetch_depth,
             stats.generation);
   table.add("delivered",
-            "{} samples in {} of {}, {} to the device",
-            report.samples,
+            "{} in {} of {}, {} to the device",
+            counted(report.samples, "sample", "samples"),
             counted(report.batches, "batch", "batches"),
             counted(report.epochs, "epoch", "epochs"),
             bytes_text(stats.bytes_to_device));
@@ -154,9 +160,7 @@ std::string to_text(const Report& report) {
   if (report.verified) {
     add_verified(table, *report.verified);
   }
-  if (report.signal != 0) {
-    table.add("ended", "early, by signal {}", report.signal);
-  }
+  add_end(table, report);
   return table.text();
 }
 

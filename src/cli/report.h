@@ -37,6 +37,8 @@ struct Report {
   std::uint64_t storage_reads = 0;
   std::uint64_t order_digest = 0;
   std::optional<Verified> verified;
+  std::size_t trace_events = 0;     ///< In the trace file.
+  std::uint64_t trace_dropped = 0;  ///< Older ones, which are not in it.
 
   [[nodiscard]] double samples_per_second() const;
   [[nodiscard]] double gigabytes_per_second() const;

@@ -12,22 +12,29 @@
 #include <utility>
 
 namespace headrace::cli {
+namespace {
+
+/// Far more than any state has.
+constexpr std::uint64_t kMostBytes = std::uint64_t{64} << 20;
+
+}  // namespace
 
 StateFile::StateFile(std::filesystem::path path, const StateOwner& owner)
     : path_(std::move(path)),
       owner_(owner),
-      writer_(std::chrono::milliseconds(500), [this] { write_offered(); }) {
-  check_writable("--state", path_);
-}
+      writer_(std::chrono::milliseconds(500), [this] { write_offered(); }) {}
 
-std::optional<LoaderState> StateFile::load() const {
+std::optional<LoaderState> StateFile::load() {
   std::error_code error;
   if (!std::filesystem::exists(path_, error)) {
     return std::nullopt;
   }
-  const std::string text = read_file(path_);
-  LoaderState state = LoaderState::from_json(text);
-  const StateOwner owner = state_owner(text).value_or(StateOwner{});
+  content_ = read_file(path_, kMostBytes);
+  if (content_.empty()) {
+    throw Error(ErrorCode::corrupt_data, "The file is empty; remove it to start over.");
+  }
+  LoaderState state = LoaderState::from_json(content_);
+  const StateOwner owner = state_owner(content_).value_or(StateOwner{});
   const Shard& shard = owner.shard;
   const bool is_own = shard.rank == owner_.shard.rank &&
                       shard.world_size == owner_.shard.world_size &&
@@ -50,6 +57,18 @@ void StateFile::offer(const LoaderState& state) {
   offered_ = state;
 }
 
+void StateFile::replace(std::string text) {
+  std::error_code error;
+  if (std::filesystem::exists(path_, error) && read_file(path_, kMostBytes) != content_) {
+    throw Error(ErrorCode::io,
+                fmt::format("State file '{}' was changed by another process; every rank and every "
+                            "run needs one of its own.",
+                            path_.string()));
+  }
+  replace_file(path_, text);
+  content_ = std::move(text);
+}
+
 void StateFile::write_offered() {
   std::optional<LoaderState> state;
   {
@@ -58,7 +77,7 @@ void StateFile::write_offered() {
   }
   try {
     if (state) {
-      replace_file(path_, to_json(*state, owner_));
+      replace(to_json(*state, owner_));
     }
   } catch (...) {
     const std::scoped_lock lock(mutex_);

@@ -10,16 +10,17 @@
 #include <filesystem>
 #include <mutex>
 #include <optional>
+#include <string>
 
 namespace headrace::cli {
 
 /// Keeps in a file how far a run is, so that another can go on from there after a crash.
 ///
 /// What is offered is written within a second, on a thread of the file's own, so that the run does
-/// not wait for the disk; at any time the file holds one whole state.
+/// not wait for the disk; at any time the file holds one whole state. A file that somebody else has
+/// changed meanwhile is left alone, and the run ends; one that was removed is written anew.
 class StateFile {
  public:
-  /// \throws Error  `io` when it cannot be written.
   StateFile(std::filesystem::path path, const StateOwner& owner);
   StateFile(const StateFile&) = delete;
   StateFile& operator=(const StateFile&) = delete;
@@ -27,9 +28,12 @@ class StateFile {
 
   /// What an earlier run left; nothing when there is no file.
   ///
-  /// \throws Error  `io`, `corrupt_data`; `invalid_argument` when it is the state of another rank's
+  /// Called before the first `offer`.
+  ///
+  /// \throws Error  `io`, `unsupported`, `corrupt_data`; `invalid_argument` when it is the state of
+  /// another rank's
   ///                share, which says nothing of this one's.
-  [[nodiscard]] std::optional<LoaderState> load() const;
+  [[nodiscard]] std::optional<LoaderState> load();
 
   /// Says that everything up to `state` is done. \throws Error  `io` when an earlier one could not
   /// be written.
@@ -40,12 +44,14 @@ class StateFile {
 
  private:
   void write_offered();
+  void replace(std::string text);
 
   const std::filesystem::path path_;
   const StateOwner owner_;
   std::mutex mutex_;
   std::optional<LoaderState> offered_;  // guarded by mutex_; empty when it was written
   std::exception_ptr error_;            // guarded by mutex_
+  std::string content_;                 // of the file, as last read or written here
   Periodic writer_;
 };
 

@@ -7,10 +7,12 @@
 
 #include "cli/commands.h"
 #include "cli/data.h"
+#include "cli/describe.h"
 #include "cli/digest.h"
 #include "cli/files.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
+#include "cli/outputs.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/share.h"
@@ -60,7 +62,7 @@ class StreamRun {
   int run();
 
  private:
-  void check_options() const;
+  void check_drop() const;
   void prepare_resume();
   void prepare_verify();
   void load();
@@ -82,18 +84,11 @@ class StreamRun {
   std::uint64_t last_epoch_ = 0;
 };
 
-void StreamRun::check_options() const {
-  if (!options_.json.empty() && options_.json != "-") {
-    check_writable("--json", options_.json);
-  }
-  if (!options_.trace.empty()) {
-    check_writable("--trace", options_.trace);
-  }
-}
-
 StreamRun::StreamRun(const StreamOptions& options, Interrupt& interrupt)
     : options_(options), interrupt_(interrupt) {
-  check_options();
+  check_outputs({{"--json", options.json == "-" ? "" : options.json},
+                 {"--trace", options.trace},
+                 {"--state", options.state}});
   source_ = open_data(options.path, options.split);
   if (source_->size() == 0) {
     throw Error(ErrorCode::invalid_argument, fmt::format("{} has no samples.", source_->name()));
@@ -115,6 +110,7 @@ StreamRun::StreamRun(const StreamOptions& options, Interrupt& interrupt)
             .batch_size = config.batch_size,
             .shard = config.shard,
             .tail = config.tail};
+  check_drop();
   loader_ = std::make_unique<AsyncDataLoader>(source_, config);
   prepare_resume();
   prepare_verify();
@@ -124,6 +120,19 @@ StreamRun::StreamRun(const StreamOptions& options, Interrupt& interrupt)
   report_.device = device_.info();
   report_.config = options.loader;
   report_.shard_origin = options.shard_origin;
+}
+
+void StreamRun::check_drop() const {
+  const std::uint64_t full_batches = share_.dataset_size / share_.batch_size;
+  if (share_.tail == Tail::drop && full_batches < share_.shard.world_size) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("--tail drop leaves nothing to load: {} has {}, and a step takes {} x {}.",
+                    source_->name(),
+                    counted(share_.dataset_size, "sample", "samples"),
+                    share_.batch_size,
+                    share_.shard.world_size));
+  }
 }
 
 void StreamRun::prepare_resume() {
@@ -212,6 +221,8 @@ void StreamRun::finish_load() {
   }
   if (trace_) {
     trace_->write(options_.trace);
+    report_.trace_events = trace_->size();
+    report_.trace_dropped = trace_->dropped();
   }
 }
 
@@ -223,7 +234,7 @@ int StreamRun::conclude() {
   print_results(is_nothing_left
                     ? fmt::format("Nothing is left to load: '{}' says that the last epoch is done. "
                                   "Remove it to start over.\n",
-                                  options_.state.string())
+                                  one_line(options_.state.string()))
                     : to_text(report_),
                 options_.json);
   write_json(to_json(report_), options_.json);
@@ -266,6 +277,9 @@ int StreamRun::run() {
 }  // namespace
 
 int run(const StreamOptions& options) {
+  if (!options.warning.empty()) {
+    print_warning(options.warning);
+  }
   Interrupt interrupt;
   return StreamRun(options, interrupt).run();
 }

@@ -3,6 +3,8 @@
 
 #include "headrace/fmt.h"
 
+#include "cli/describe.h"
+
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -61,10 +63,10 @@ void Verifier::note_missing() {
       ids.push_back(id);
     }
   }
-  note(fmt::format("Epoch {} has {} of {} samples{}{}.",
+  note(fmt::format("Epoch {} has {} of {}{}{}.",
                    epoch_,
                    distinct_,
-                   share,
+                   counted(share, "sample", "samples"),
                    ids.empty() ? "" : "; missing: ",
                    fmt::join(ids, ", ")));
 }
@@ -76,7 +78,10 @@ void Verifier::close_epoch() {
     note_missing();
   } else if (distinct_ > share) {
     verified_.duplicates += distinct_ - share;
-    note(fmt::format("Epoch {} has {} samples; the share is {}.", epoch_, distinct_, share));
+    note(fmt::format("Epoch {} has {}; the share is {}.",
+                     epoch_,
+                     counted(distinct_, "sample", "samples"),
+                     share));
   }
 }
 
@@ -100,12 +105,12 @@ bool Verifier::check_part(const HostBatch& batch,
   if (part.shape == shape && part.dtype == dtype && part.bytes.size() == bytes_of(shape, dtype)) {
     return true;
   }
-  note(fmt::format("A batch of epoch {} has {} {} {} ({} bytes), not {} {}.",
+  note(fmt::format("A batch of epoch {} has {} {} {} ({}), not {} {}.",
                    batch.epoch,
                    name,
                    part.dtype,
                    part.shape,
-                   part.bytes.size(),
+                   counted(part.bytes.size(), "byte", "bytes"),
                    dtype,
                    shape));
   return false;
@@ -114,9 +119,9 @@ bool Verifier::check_part(const HostBatch& batch,
 bool Verifier::check_shapes(const HostBatch& batch) {
   bool is_right = batch.ids.size() <= share_.batch_size;
   if (!is_right) {
-    note(fmt::format("A batch of epoch {} has {} samples, more than {}.",
+    note(fmt::format("A batch of epoch {} has {}, more than {}.",
                      batch.epoch,
-                     batch.ids.size(),
+                     counted(batch.ids.size(), "sample", "samples"),
                      share_.batch_size));
   }
   is_right = is_right && batch.fields.size() == fields_.size() &&

@@ -128,7 +128,9 @@ Ticket StagingPoolState::send(StagingBuffer& buffer,
   to.offset += offset;
   to.host = to.host == nullptr ? nullptr : to.host + offset;
   auto submission = std::make_shared<Submission>();
-  submission->commands.push_back({CopyCommand{source.view(0), to, bytes}, "stage"});
+  Command& command = submission->commands.emplace_back();
+  command.work = CopyCommand{source.view(0), to, bytes};
+  command.label = "stage";
   submission->outcome = std::move(outcome);
   StreamState& stream = *StreamAccess::state(stream_);
   // One at a time, so that the buffers in flight stand in the order of their markers.

@@ -33,7 +33,11 @@ std::string escaped(std::string_view text) {
 }
 }  // namespace
 
-Trace::Trace() : origin_(Clock::now()) {}
+Trace::Trace(std::size_t most_events) : origin_(Clock::now()), most_events_(most_events) {
+  if (most_events == 0) {
+    throw Error(ErrorCode::invalid_argument, "A trace of no events was asked for; 1 is the least.");
+  }
+}
 
 std::uint32_t Trace::track(std::string_view name) {
   const std::scoped_lock lock(mutex_);
@@ -55,12 +59,24 @@ void Trace::record(std::uint32_t track,
   if (name == stages_.end()) {
     name = stages_.emplace(stage).first;
   }
-  events_.push_back({&*name, track, nanoseconds(begin - origin_), nanoseconds(end - begin), batch});
+  const Event event{&*name, track, nanoseconds(begin - origin_), nanoseconds(end - begin), batch};
+  if (events_.size() < most_events_) {
+    events_.push_back(event);
+    return;
+  }
+  events_[oldest_] = event;
+  oldest_ = (oldest_ + 1) % most_events_;
+  ++dropped_;
 }
 
 std::size_t Trace::size() const {
   const std::scoped_lock lock(mutex_);
   return events_.size();
+}
+
+std::uint64_t Trace::dropped() const {
+  const std::scoped_lock lock(mutex_);
+  return dropped_;
 }
 
 void Trace::write(const std::filesystem::path& path) const {
@@ -76,7 +92,8 @@ void Trace::write(const std::filesystem::path& path) const {
                escaped(tracks_[track]));
     separator = ",\n";
   }
-  for (const Event& event : events_) {
+  for (std::size_t i = 0; i < events_.size(); ++i) {
+    const Event& event = events_[(oldest_ + i) % events_.size()];
     fmt::print(
         file,
         R"({}{{"ph":"X","pid":1,"tid":{},"name":"{}","ts":{:.3f},"dur":{:.3f}{}}})",
@@ -87,7 +104,7 @@ void Trace::write(const std::filesystem::path& path) const {
         static_cast<double>(event.length_ns) / 1e3,
         event.batch == kNoBatch ? "" : fmt::format(R"(,"args":{{"batch":{}}})", event.batch));
   }
-  file << "\n]}\n";
+  fmt::print(file, "\n],\"otherData\":{{\"dropped_events\":{}}}}}\n", dropped_);
   if (!file.flush()) {
     throw Error(ErrorCode::io, "The trace cannot be written to " + path.string() + ".");
   }

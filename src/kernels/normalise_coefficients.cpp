@@ -3,7 +3,9 @@
 
 #include "kernels/expand.h"
 
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <string>
 
@@ -16,10 +18,17 @@ void check(bool is_valid, const std::string& message) {
   }
 }
 
+// As "%g" prints it: at most six digits, however large.
+std::string text_of(double number) {
+  std::array<char, 32> text{};
+  const int length = std::snprintf(text.data(), text.size(), "%g", number);
+  return {text.data(), static_cast<std::size_t>(length)};
+}
+
 // `value` rounded to float, where it fits.
 float coefficient(double value, double mean, double stddev) {
   check(std::abs(value) <= std::numeric_limits<float>::max(),
-        "The mean " + std::to_string(mean) + " and standard deviation " + std::to_string(stddev) +
+        "The mean " + text_of(mean) + " and standard deviation " + text_of(stddev) +
             " give a coefficient beyond the largest float32, 3.4e38.");
   return static_cast<float>(value);
 }
@@ -44,11 +53,11 @@ void normalise_coefficients(DataType from,
   for (const bool is_writing : {false, true}) {
     for (std::size_t i = 0; i < channels; ++i) {
       check(std::isfinite(mean[i]),
-            "The mean of channel " + std::to_string(i) + " is " + std::to_string(mean[i]) +
+            "The mean of channel " + std::to_string(i) + " is " + text_of(mean[i]) +
                 "; it must be finite.");
       check(std::isfinite(stddev[i]) && stddev[i] > 0,
-            "The standard deviation of channel " + std::to_string(i) + " is " +
-                std::to_string(stddev[i]) + "; it must be finite and above 0.");
+            "The standard deviation of channel " + std::to_string(i) + " is " + text_of(stddev[i]) +
+                "; it must be finite and above 0.");
       const float factor = coefficient(1.0 / (unit * stddev[i]), mean[i], stddev[i]);
       const float summand = coefficient(-mean[i] / stddev[i], mean[i], stddev[i]);
       if (is_writing) {

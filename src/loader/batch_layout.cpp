@@ -9,14 +9,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace headrace::loader {
 
 namespace {
 
-/// The extents that `expand` works on: all that is before the channels counts as one row of pixels,
-/// unless the layout says which dimension is the height.
+/// The extents that `expand` works on. The last dimension is the channels, but [height, width] is
+/// one channel. All that is before the channels counts as one row of pixels, unless the layout says
+/// which dimension is the height.
 ExpandSpec extents_of(const Shape& shape, Layout layout) {
   ExpandSpec spec;
   if (layout == Layout::chw) {
@@ -32,7 +34,7 @@ ExpandSpec extents_of(const Shape& shape, Layout layout) {
     spec.to_planar = true;
     return spec;
   }
-  spec.channels = shape.empty() ? 1 : shape[shape.rank() - 1];
+  spec.channels = shape.empty() || shape.rank() == 2 ? 1 : shape[shape.rank() - 1];
   spec.width = spec.channels == 0 ? 0 : shape.element_count() / spec.channels;
   return spec;
 }
@@ -46,10 +48,12 @@ std::vector<double> one_per_channel(const std::vector<double>& values,
     return std::vector<double>(count, values.empty() ? otherwise : values[0]);
   }
   if (values.size() != count) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format(
-            "{} has {} values; the inputs have {} channels.", what, values.size(), channels));
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} has {} values; the inputs have {} {}.",
+                            what,
+                            values.size(),
+                            channels,
+                            channels == 1 ? "channel" : "channels"));
   }
   return values;
 }
@@ -64,6 +68,10 @@ BatchLayout::BatchLayout(const SampleSpec& spec, std::size_t rows, const OutputS
   append("input", spec.input_shape, spec.input_dtype, rows);
   append("label", spec.label_shape, spec.label_dtype, rows);
   for (const SampleSpec::Field& field : spec.fields) {
+    if (std::ranges::count(spec.fields, field.name, &SampleSpec::Field::name) > 1) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("The source has two fields '{}'.", field.name));
+    }
     append(field.name, field.shape, field.dtype, rows);
   }
   plan_output(output, rows);

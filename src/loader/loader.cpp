@@ -35,7 +35,7 @@ Engine& made(const std::shared_ptr<Engine>& engine) {
 
 }  // namespace
 
-GPUBatch::GPUBatch() = default;
+GPUBatch::GPUBatch() noexcept = default;
 
 GPUBatch::GPUBatch(GPUBatch&&) noexcept = default;
 

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <string>
@@ -42,10 +43,13 @@ std::shared_ptr<SampleSource> open_file(const std::filesystem::path& path) {
   }
   refuse_gzip(*file);
   const std::string name = path.filename().string();
-  for (const Format* format : kFormats) {
-    if (format->claims_name(name)) {
-      return format->open_file(std::move(file));
+  const auto claims = [&](const Format* format) { return format->claims_name(name); };
+  const auto claimed = std::ranges::find_if(kFormats, claims);
+  if (claimed != kFormats.end()) {
+    if (file->bytes().empty()) {
+      file->refuse(ErrorCode::corrupt_data, 0, "the file is empty");
     }
+    return (*claimed)->open_file(std::move(file));
   }
   file->refuse(ErrorCode::unsupported,
                0,

@@ -78,6 +78,15 @@ TEST(ExpectedInput, PutsChannelsFirst) {
             (std::vector<std::int32_t>{1, 4, 7, 10, 1, 2, 4, 5, 1, 1, 1, 1}));
 }
 
+TEST(ExpectedInput, PlaneIsOneChannelInEveryLayout) {
+  for (const Layout layout : {Layout::keep, Layout::hwc, Layout::chw}) {
+    OutputSpec output = normalise({0.0}, {1.0 / 255});
+    output.layout = layout;
+    const ExpectedInput input(Shape{2, 3}, DataType::uint8, output);
+    EXPECT_EQ(expected<float>(input, {1, 2, 3, 4, 5, 6}), (std::vector<float>{1, 2, 3, 4, 5, 6}));
+  }
+}
+
 TEST(ExpectedInput, AddsAChannelToAPlane) {
   OutputSpec output;
   output.layout = Layout::chw;

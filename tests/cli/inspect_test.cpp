@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "report.h"
+#include "stream_report.h"
 #include "support/npy_writer.h"
 
 #include <gmock/gmock.h>

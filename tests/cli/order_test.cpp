@@ -5,7 +5,7 @@
 #include "headrace/source.h"
 
 #include "cli/digest.h"
-#include "report.h"
+#include "stream_report.h"
 
 #include <fmt/format.h>
 

@@ -4,6 +4,7 @@
 #include "cli/bound_by.h"
 #include "cli/digest.h"
 #include "cli/progress.h"
+#include "cli/report.h"
 #include "cli/share.h"
 
 #include <gmock/gmock.h>
@@ -120,6 +121,15 @@ TEST(BoundBy, FollowsItsTable) {
   stats.wait_for_batch.total_us = 0.4e6;
   EXPECT_EQ(bound_by(stats, load), BoundBy::consumer);
   EXPECT_EQ(bound_by({}, {}), BoundBy::consumer);
+}
+
+TEST(ReportText, TellsWhatTheTraceLost) {
+  Report report;
+  EXPECT_THAT(to_text(report), Not(HasSubstr("trace")));
+  report.trace_events = 1000;
+  report.trace_dropped = 7;
+  EXPECT_THAT(to_text(report),
+              HasSubstr("trace        the last 1000 events; 7 before them dropped"));
 }
 
 TEST(Amounts, HaveThreeDigits) {

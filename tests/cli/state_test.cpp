@@ -2,7 +2,7 @@
 // Going on after a run was killed or stopped.
 #include "headrace/loader_state.h"
 
-#include "report.h"
+#include "stream_report.h"
 
 #include <gmock/gmock.h>
 
@@ -148,6 +148,40 @@ TEST_F(StateTest, StateOfAnotherRunIsRefused) {
   write_file(file_, "{\"version\": 1, \"epo");
   EXPECT_THAT(complaint({}), HasSubstr(file_));
   EXPECT_EQ(content_of(file_), "{\"version\": 1, \"epo");
+}
+
+TEST_F(StateTest, OnlyFilesOfReasonableSizeAreRead) {
+  const auto complaint = [](const std::string& file) {
+    const Finished run = run_program({"stream", digits(), "--state", file});
+    EXPECT_EQ(run.exit_code, 1) << file;
+    EXPECT_TRUE(is_one_line(run.err)) << run.err;
+    return run.err;
+  };
+  for (const char* device : {"/dev/full", "/dev/zero", "/dev/null"}) {
+    EXPECT_THAT(complaint(device), testing::AllOf(HasSubstr(device), HasSubstr("regular")));
+  }
+  write_file(file_, "{");
+  std::filesystem::resize_file(file_, (64 << 20) + 1);
+  EXPECT_THAT(complaint(file_), testing::AllOf(HasSubstr(file_), HasSubstr("64.0 MiB")));
+}
+
+TEST_F(StateTest, FileOfAnotherProcessIsLeftAlone) {
+  stream(digits(), with_state("1", {"--shard", "1/2"}));
+  const std::string others = content_of(file_);
+  std::filesystem::remove(file_);
+  Program program(long_run());
+  ASSERT_TRUE(wait_for_file(file_));
+  write_file(folder_ / "new", others);
+  std::filesystem::rename(folder_ / "new", file_);
+  const Finished run = program.wait();
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("'" + file_ + "' was changed by another process"));
+  EXPECT_EQ(content_of(file_), others);
+}
+
+TEST_F(StateTest, ProcessesShareNoTemporaryFile) {
+  std::filesystem::create_directory(file_ + ".tmp");
+  EXPECT_EQ(stream(digits(), with_state("1"))["samples"], kDigits);
 }
 
 TEST_F(StateTest, NoOtherFileIsLeft) {

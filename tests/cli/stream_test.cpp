@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "report.h"
+#include "stream_report.h"
 #include "support/npy_writer.h"
 
 #include <gmock/gmock.h>
@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <numeric>
+#include <vector>
 
 namespace headrace::test {
 namespace {
@@ -115,6 +116,17 @@ TEST(Stream, VerifiesNormalisedChannels) {
   }
 }
 
+TEST(Stream, PlanesAreOneChannelInEveryLayout) {
+  for (const char* layout : {"keep", "hwc", "chw"}) {
+    const Arguments one{"--layout", layout, "--verify", "--mean", "0.02", "--stddev", "0.3"};
+    expect_clean(stream(digits(), one), kDigits);
+    const Finished run =
+        run_program({"stream", digits(), "--layout", layout, "--mean", "1,2,3,4,5,6,7,8"});
+    EXPECT_EQ(run.exit_code, 1);
+    EXPECT_THAT(run.err, HasSubstr("mean has 8 values; the inputs have 1 channel."));
+  }
+}
+
 TEST(Stream, VerifiesWideTypesAndVectorLabels) {
   const TempDir folder;
   std::vector<std::int64_t> inputs(120);
@@ -173,6 +185,19 @@ TEST(Stream, ShardAutoTakesWhatTheLauncherSays) {
   EXPECT_EQ(Json::parse(launched.out)["shard"], (Json{{"rank", 1}, {"world_size", 4}}));
   EXPECT_EQ(Json::parse(launched.out)["samples"], 449);
   EXPECT_THAT(launched.err, HasSubstr("shard 1/4 (from RANK and WORLD_SIZE)"));
+}
+
+TEST(Stream, AFileShortenedMeanwhileIsTold) {
+  const TempDir folder;
+  write_npy(folder / "data.npy", Shape{1 << 16, 128}, std::vector<std::uint8_t>(1 << 23));
+  const std::string state = folder / "run.state";
+  Program program({"stream", folder / "data.npy", "--epochs", "0", "--shuffle", "--state", state});
+  ASSERT_TRUE(wait_for_file(state));
+  std::filesystem::resize_file(folder / "data.npy", 4096);
+  const Finished run = program.wait();
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_TRUE(is_one_line(run.err)) << run.err;
+  EXPECT_THAT(run.err, testing::AllOf(testing::StartsWith("headrace: "), HasSubstr("shortened")));
 }
 
 TEST(Stream, MoreRanksThanSamplesIsNoFault) {

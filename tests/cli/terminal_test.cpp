@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What standard error shows while a run goes on, on a terminal and elsewhere.
-#include "report.h"
+#include "stream_report.h"
 
 #include <gmock/gmock.h>
 

@@ -64,7 +64,8 @@ TEST(Idx, RefusesWhatItsHeaderDoesNotKeep) {
         expect_refused(path, code, offset, part);
       };
   const std::string whole = idx_file(0x08, {2, 2, 2}, "abcdefgh");
-  for (std::size_t size = 0; size < 4; ++size) {
+  expect_file("", kCorrupt, 0, "is empty");
+  for (std::size_t size = 1; size < 4; ++size) {
     expect_file(whole.substr(0, size), kCorrupt, size, "within the mark");
   }
   for (std::size_t size = 4; size < 16; ++size) {

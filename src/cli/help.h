@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <string>
+
+// What --help prints.
+
+namespace headrace::cli {
+
+inline constexpr const char* kExamples =
+    "Examples:\n"
+    "  headrace devices\n"
+    "  headrace inspect data/digits\n"
+    "  headrace stream data/digits --epochs 20 --shuffle --seed 7 --verify\n"
+    "\n"
+    "Exit codes: 0 success, 1 failure, 2 bad usage, 130 stopped by Ctrl-C.\n";
+
+inline constexpr const char* kStreamNotes =
+    "Examples:\n"
+    "  headrace stream data/digits --epochs 20 --shuffle --seed 7 --verify\n"
+    "  headrace stream train.npy --dtype float16 --mean 0.5 --stddev 0.25 --json report.json\n"
+    "  headrace stream mnist --split t10k --batch 512 --workers 4 --trace trace.json\n"
+    "  headrace stream data --epochs 100 --shuffle --state run.state   # again: goes on from "
+    "there\n"
+    "  torchrun --nproc-per-node 4 --no-python headrace stream data --shard auto\n"
+    "\n"
+    "The last dimension of inputs is the channels; inputs of shape [H, W] have one channel.\n"
+    "\n"
+    "What the report's 'bound by' says, the first that is true:\n"
+    "  consumer  batches were ready nine tenths of the time; or half of it, and the workers idled\n"
+    "            more than the consumer, with no copy between them\n"
+    "  held      tensors of an earlier batch were still in use when their memory's turn came\n"
+    "  link      the workers idled over half of the time: copies to the device set the pace\n"
+    "  storage   the system read from storage, and the workers waited more than they computed\n"
+    "  decode    else: reading and decoding samples sets the pace\n"
+    "\n"
+    "Exit codes: 0 success, 1 failure (a fault that --verify found too), 2 bad usage, 130 stopped\n"
+    "by Ctrl-C (what was done is reported, and the state kept).\n";
+
+/// Makes the usage lines of `app` and the commands added later say what must be given.
+void set_usage(CLI::App& app);
+
+/// The help of `app`, or of the command of it that asked.
+std::string help_of(const CLI::App& app);
+
+}  // namespace headrace::cli
