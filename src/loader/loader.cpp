@@ -26,11 +26,12 @@ void note_use(const Lease& lease, core::StreamState& stream) noexcept {
   }
 }
 
-Engine& made(const std::shared_ptr<Engine>& engine) {
+/// The engine, shared for the length of a call: the source may destroy the loader meanwhile.
+std::shared_ptr<Engine> made(std::shared_ptr<Engine> engine) {
   if (!engine) {
     throw Error(ErrorCode::invalid_argument, "This loader was moved from.");
   }
-  return *engine;
+  return engine;
 }
 
 }  // namespace
@@ -135,19 +136,19 @@ AsyncDataLoader::~AsyncDataLoader() {
 }
 
 void AsyncDataLoader::start() {
-  made(engine_).start();
+  made(engine_)->start();
 }
 
 std::optional<GPUBatch> AsyncDataLoader::get_batch(const Stream& stream) {
-  return made(engine_).get(stream, true);
+  return made(engine_)->get(stream, true);
 }
 
 std::optional<GPUBatch> AsyncDataLoader::try_get_batch(const Stream& stream) {
-  return made(engine_).get(stream, false);
+  return made(engine_)->get(stream, false);
 }
 
 bool AsyncDataLoader::is_finished() const {
-  return made(engine_).is_finished();
+  return made(engine_)->is_finished();
 }
 
 void AsyncDataLoader::stop() noexcept {
@@ -157,19 +158,19 @@ void AsyncDataLoader::stop() noexcept {
 }
 
 AsyncDataLoaderStats AsyncDataLoader::stats() const {
-  return made(engine_).stats();
+  return made(engine_)->stats();
 }
 
 LoaderState AsyncDataLoader::state() const {
-  return made(engine_).state();
+  return made(engine_)->state();
 }
 
 void AsyncDataLoader::restore(const LoaderState& state) {
-  made(engine_).restore(state);
+  made(engine_)->restore(state);
 }
 
 AsyncDataLoader::iterator AsyncDataLoader::begin() {
-  if (!made(engine_).is_running()) {
+  if (!made(engine_)->is_running()) {
     start();
   }
   return iterator(this);

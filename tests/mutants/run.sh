@@ -43,31 +43,32 @@ if ! flock -n 9; then
   exit 2
 fi
 
-# The copy is made afresh, and stays as it was when the run began. Times are kept, so what is unchanged
-# is not compiled again; what the last mutant changed is listed, and touched so that it is: its object
-# may be newer than the source that the copy brings back.
+# The copy stays as it was when the run began. Only what differs from the last run's is written, with
+# the time of now, so that exactly that is compiled again: the time of the original says little, for
+# an object may have been made of older content, or of a mutant, after it.
 fresh_copy() {
-  mkdir -p "$tree"
-  find "$tree" -mindepth 1 -delete
-  tar -C "$root" --exclude=./build --exclude=./.git -cf - . | tar -C "$tree" -xf -
-  touch_changed
-}
-touch_changed() {
-  if [[ -f $work/changed ]]; then
-    while IFS= read -r file; do
-      [[ ! -e $tree/$file ]] || touch "$tree/$file"
-    done <"$work/changed"
-  fi
+  local new=$work/new file
+  rm -rf "$new"
+  mkdir -p "$new" "$tree"
+  tar -C "$root" --exclude=./build --exclude=./.git -cf - . | tar -C "$new" -xf -
+  while IFS= read -r file; do
+    [[ -e $new/$file ]] || rm -f "$tree/$file"
+  done < <(cd "$tree" && find . ! -type d)
+  while IFS= read -r file; do
+    if ! cmp -s "$new/$file" "$tree/$file"; then
+      mkdir -p "$(dirname "$tree/$file")"
+      cp --preserve=mode "$new/$file" "$tree/$file"
+    fi
+  done < <(cd "$new" && find . ! -type d)
+  rm -rf "$new"
 }
 files_of() { sed -n 's|^+++ b/\([^[:space:]]*\).*|\1|p' "$1"; }
 
 keep() {  # What a patch changes, for `restore`.
-  files_of "$1" >"$work/changed"
-  tar -C "$tree" -cf "$work/kept.tar" -T "$work/changed"
+  files_of "$1" | tar -C "$tree" -cf "$work/kept.tar" -T -
 }
 restore() {
-  tar -C "$tree" -xf "$work/kept.tar"
-  touch_changed
+  tar -C "$tree" -xf "$work/kept.tar" --touch
 }
 
 # The test program whose sources have the first test that a filter names.
