@@ -41,7 +41,7 @@ class LoaderMemory : public LoaderTest {
     AsyncDataLoader loader(std::make_shared<Source>(kBatch * kBatches), settings);
     expect_all(loader);
     const MemoryStats stats = roomy.stats();
-    return {stats.reserved_bytes,
+    return {stats.peak_bytes,
             stats.current_buffers + stats.cached_buffers,
             loader.stats().peak_device_bytes};
   }
