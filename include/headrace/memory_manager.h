@@ -21,11 +21,12 @@ class PointerTable;
 struct ManagerAccess;
 }  // namespace core
 
-/// How a size asked for becomes the capacity of a buffer. Sizes are rounded up to 256 bytes first.
+/// How a size asked for becomes the capacity of a buffer. Sizes are rounded up to 256 bytes first;
+/// above 1 MiB eighths and quarters become 64ths.
 enum class SizeClassPolicy {
   eighths,   ///< Eight capacities per doubling: at most 1/8 above the size asked.
   quarters,  ///< Four capacities per doubling: at most 1/4 above.
-  exact,     ///< The rounded size itself; buffers are reused only for the same size.
+  exact,     ///< The rounded size itself; no buffer is kept for its size.
 };
 
 /// Limits and habits of a MemoryManager.
@@ -34,7 +35,7 @@ struct MemoryManagerConfig {
   std::size_t byte_limit = 0;       ///< Most bytes held from the device; 0 for no limit.
   std::size_t soft_byte_limit = 0;  ///< Above it, reuse that makes a stream wait is preferred to
                                     ///< growing; 0 for none.
-  std::size_t count_limit = 0;      ///< Most buffers held from the device; 0 for no limit.
+  std::size_t count_limit = 0;      ///< Most buffers there are, taken or cached; 0 for no limit.
   SizeClassPolicy size_classes = SizeClassPolicy::eighths;
   /// Called, with no lock held, when memory is short: the bytes wanted. Gives something back and
   /// returns true to have the request tried again; called at most 8 times a request.
@@ -91,8 +92,8 @@ class HEADRACE_EXPORT MemoryManager {
 
   [[nodiscard]] MemoryStats stats() const;
 
-  /// Gives every cached buffer whose last use is over back to the device. \returns Bytes given
-  /// back.
+  /// Gives memory that holds no taken buffer and whose last use is over back to the device.
+  /// \returns Bytes given back.
   std::size_t trim();
 
   /// The device of the memory.

@@ -188,9 +188,8 @@ Block* MemoryPool::cached_or_carved(Request& request, bool& must_wait) {
       return block;
     }
   }
-  const std::size_t growth = grown_since_collection_ + request.capacity;
   if (may_grow(request.capacity) && !above_soft_limit(request.capacity) &&
-      growth < totals_.reserved_bytes / kCollectionShare) {
+      grown_since_collection_ + request.capacity <= growth_before_collection(request)) {
     return nullptr;
   }
   collect();
@@ -214,6 +213,13 @@ Block* MemoryPool::cached_or_carved(Request& request, bool& must_wait) {
     return take_loose(*slots_.at(request.slot).loose.oldest(), request);
   }
   return count_reached() ? nullptr : carve(request, Fit::any_run);
+}
+
+std::size_t MemoryPool::growth_before_collection(const Request& request) const {
+  // A block for each of several threads: else they would take the last one from each other for
+  // ever.
+  const std::size_t threads = caches_.size() > 1 ? caches_.size() : 0;
+  return std::max(totals_.reserved_bytes / kCollectionShare, threads * request.capacity);
 }
 
 Lane& MemoryPool::lane_of(const std::shared_ptr<StreamState>& stream) {
@@ -288,8 +294,12 @@ void MemoryPool::refill_from_loose(const Request& request) {
   }
   // Nobody else can have stopped it, for that takes the pool's lock.
   Magazine& magazine = entry->magazines->slots.at(request.slot);
-  Block* block = slots_.at(request.slot).loose.newest();
-  while (block != nullptr && magazine.size.get() < magazine.limit / 2) {
+  const BlockList& loose = slots_.at(request.slot).loose;
+  const std::size_t share = loose.size() / std::max<std::size_t>(caches_.size(), 1);
+  const std::int32_t wanted =
+      std::min(magazine.limit / 2, static_cast<std::int32_t>(std::min<std::size_t>(share, 64)));
+  Block* block = loose.newest();
+  while (block != nullptr && magazine.size.get() < wanted) {
     Block* older = BlockList::older(*block);
     if (block->writers_.all_passed_or_on(request.user())) {
       take_loose(*block, request);

@@ -129,6 +129,8 @@ class MemoryPool {
   Block* take_nothing(DeviceType device_type);
   Block* attempt(Request& request);
   Block* cached_or_carved(Request& request, bool& must_wait);
+  /// Bytes that the pool may grow by before it disturbs threads for what they keep.
+  [[nodiscard]] std::size_t growth_before_collection(const Request& request) const;
   Lane& lane_of(const std::shared_ptr<StreamState>& stream);
   /// Makes the calling thread keep blocks of a stream, if it does not yet.
   void remember_cache(Lane& lane, bool is_default);

@@ -111,11 +111,36 @@ TEST_F(ThreadCacheTest, WhatAnotherThreadKeepsServesAnotherSizeUnderAByteLimit) 
   expect_ledger_balances(manager_, mock_);
 }
 
-TEST_F(ThreadCacheTest, TheDeviceIsNotAskedWhileAnotherThreadKeepsWhatWouldDo) {
+TEST_F(ThreadCacheTest, TheDeviceIsNotAskedWhileAnotherThreadKeepsMoreThanItsShare) {
   Worker other;
-  other([&] { manager_.get_buffer(kSize, DeviceType::gpu, stream_).reset(); });
-  manager_.get_buffer(kSize, DeviceType::gpu, stream_).reset();
-  EXPECT_EQ(mock_.count(MockCall::allocate), 1U);
+  other([&] {
+    std::vector<Buffer> many;
+    for (int i = 0; i < 20; ++i) {
+      many.push_back(manager_.get_buffer(kSize, DeviceType::gpu, stream_));
+    }
+  });
+  const std::uint64_t asked = mock_.count(MockCall::allocate);
+  std::vector<Buffer> many;
+  for (int i = 0; i < 20; ++i) {
+    many.push_back(manager_.get_buffer(kSize, DeviceType::gpu, stream_));
+  }
+  EXPECT_LE(mock_.count(MockCall::allocate), asked + 2) << "one for each thread";
+}
+
+// Two threads that each need one block now and then must not live on taking one from each other.
+TEST_F(ThreadCacheTest, ThreadsDoNotTakeTheLastBlockFromEachOtherForEver) {
+  Worker other;
+  const auto use = [&] { manager_.get_buffer(kSize, DeviceType::gpu, stream_).reset(); };
+  for (int i = 0; i < 100; ++i) {
+    use();
+    other(use);
+  }
+  const Buffer mine = manager_.get_buffer(kSize, DeviceType::gpu, stream_);
+  other([&] {
+    EXPECT_NE(manager_.get_buffer(kSize, DeviceType::gpu, stream_).native_handle(),
+              mine.native_handle());
+  });
+  EXPECT_EQ(manager_.stats().misses, 2U);
 }
 
 TEST_F(ThreadCacheTest, TrimReachesEveryThread) {
@@ -168,10 +193,11 @@ TEST_F(ThreadCacheTest, AStreamThatEndsLeavesWhatEveryThreadKeptForIt) {
   const std::uint64_t old = stream_.id();
   stream_ = mock_.device().make_stream();
   EXPECT_NE(stream_.id(), old);
+  const std::uint64_t asked = mock_.count(MockCall::allocate);
   mock_.complete_all();
   use();
   other(use);
-  EXPECT_EQ(mock_.count(MockCall::allocate), 1U);
+  EXPECT_EQ(mock_.count(MockCall::allocate), asked);
   expect_ledger_balances(manager_, mock_);
 }
 
