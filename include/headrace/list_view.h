@@ -20,7 +20,9 @@ class ListView : public std::span<const T> {
 
 }  // namespace headrace
 
+// NOLINTBEGIN(readability-identifier-naming): the standard library's names
 template <class T>
 inline constexpr bool std::ranges::enable_borrowed_range<headrace::ListView<T>> = true;
 template <class T>
 inline constexpr bool std::ranges::enable_view<headrace::ListView<T>> = true;
+// NOLINTEND(readability-identifier-naming)

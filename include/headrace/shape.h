@@ -41,14 +41,15 @@ class HEADRACE_EXPORT Shape {
   }
   /// The extents in a range of integers. \throws Error  `invalid_argument` for more than 8
   /// dimensions or a negative extent.
+  // NOLINTBEGIN(google-explicit-constructor): a list of extents is a shape
   template <std::ranges::contiguous_range Range>
-  // NOLINTNEXTLINE(google-explicit-constructor): a list of extents is a shape
   requires std::integral<std::ranges::range_value_t<Range>> &&
       (!std::same_as<std::ranges::range_value_t<Range>, char>)Shape(const Range& extents) {
     for (const auto extent : extents) {
       append(checked(extent));
     }
   }
+  // NOLINTEND(google-explicit-constructor)
   /// \throws Error  as above.
   explicit Shape(std::span<const std::int64_t> extents);
 

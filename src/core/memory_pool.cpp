@@ -17,26 +17,12 @@ namespace {
 /// A magazine holds at most this many blocks and bytes, but always two blocks.
 constexpr std::size_t kMagazineBlocks = 64;
 constexpr std::size_t kMagazineBytes = std::size_t{8} << 20;
-/// Blocks of one class that are made together fill at most this many bytes.
-constexpr std::size_t kSpanBytes = std::size_t{256} << 10;
-/// A new segment is at least this part of what the pool has of its kind, and at most so many bytes
-/// for that reason.
-constexpr std::size_t kSegmentShare = 16;
-constexpr std::size_t kLargestShare = std::size_t{256} << 20;
-/// And so for blocks of a class.
-constexpr std::size_t kSpanShare = 8;
 /// A pool may grow by this part before threads are disturbed for what they keep.
 constexpr std::size_t kCollectionShare = 16;
 
 std::uint64_t next_pool_id() noexcept {
   static std::atomic<std::uint64_t> last{0};
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
-}
-
-MemoryView place_in(const Span& span, std::size_t index) {
-  const MemoryBlock& memory = span.segment->memory;
-  const std::size_t offset = span.offset + index * span.capacity;
-  return {memory.handle, offset, memory.host == nullptr ? nullptr : memory.host + offset};
 }
 
 }  // namespace
@@ -288,7 +274,7 @@ Block* MemoryPool::ready_loose(const Request& request) {
 }
 
 void MemoryPool::refill_from_loose(const Request& request) {
-  CacheEntry* entry = ThreadCaches::find_again(id_, request.stream->id());
+  const CacheEntry* entry = ThreadCaches::find_again(id_, request.stream->id());
   if (entry == nullptr || !entry->cache->lock.try_enter()) {
     return;
   }
@@ -335,137 +321,6 @@ Block* MemoryPool::take_loose(Block& block, const Request& request) {
   slots_.at(request.slot).loose.remove(block);
   --block.span_->cached;
   return &block;
-}
-
-Block* MemoryPool::carve(const Request& request, Fit fit) {
-  if (request.slot == kNoSlot) {
-    Span* span = take_span(request.capacity, request, fit);
-    return span == nullptr ? nullptr : carve_from(*span, request);
-  }
-  Span*& carving = slots_.at(request.slot).carving;
-  if (carving != nullptr && carving->uses.all_passed_or_on(request.user())) {
-    return carve_from(*carving, request);
-  }
-  const std::size_t wanted = blocks_wanted(request.slot) * request.capacity;
-  Span* span = take_span(wanted, request, fit);
-  if (span == nullptr && wanted != request.capacity) {
-    span = take_span(request.capacity, request, fit);
-  }
-  return span == nullptr ? nullptr : carve_from(*span, request);
-}
-
-Span* MemoryPool::take_span(std::size_t bytes, const Request& request, Fit fit) {
-  SegmentHeap& from = heap(request.device_type);
-  Span* span = fit == Fit::one_span ? from.take(bytes, request.user())
-                                    : from.take_run(bytes,
-                                                    request.user(),
-                                                    fit == Fit::run ? SegmentHeap::Ready::at_once
-                                                                    : SegmentHeap::Ready::any);
-  if (span != nullptr) {
-    span->slot = request.slot;
-    span->capacity = request.capacity;
-    span->carved = span->cached = 0;
-    const std::size_t count = bytes / request.capacity;
-    if (span->block_count != count) {
-      span->blocks = std::make_unique<Block[]>(count);
-      span->block_count = count;
-    }
-  }
-  return span;
-}
-
-Block* MemoryPool::carve_from(Span& span, const Request& request) {
-  Block& block = span.blocks[span.carved];
-  const MemoryView place = place_in(span, span.carved);
-  const bool is_address = span.segment->memory.kind == HandleKind::pointer;
-  ++span.carved;
-  block.pool_ = this;
-  block.span_ = &span;
-  block.slot_ = static_cast<std::uint16_t>(request.slot);
-  block.capacity_ = request.capacity;
-  block.device_type_ = request.device_type;
-  block.memory_ = {is_address ? place.handle + place.offset : place.handle,
-                   place.host,
-                   request.capacity,
-                   span.segment->memory.kind};
-  block.offset_ = is_address ? 0 : place.offset;
-  block.writers_ = span.uses;
-  block.has_uses_ = true;
-  ++existing_;
-  if (request.slot == kNoSlot) {
-    ++large_[{request.capacity, request.device_type}];
-  } else {
-    ClassPool& pool = slots_.at(request.slot);
-    ++pool.existing;
-    pool.carving = span.carved < span.block_count ? &span
-                   : pool.carving == &span        ? nullptr
-                                                  : pool.carving;
-  }
-  return &block;
-}
-
-std::size_t MemoryPool::blocks_wanted(std::size_t slot) const {
-  if (config_.count_limit != 0) {
-    return 1;  // Each buffer counts, so none is made before it is wanted.
-  }
-  const std::size_t capacity = classes_.capacity_of(slot % SizeClasses::kCount);
-  const std::size_t most = std::max<std::size_t>(kSpanBytes / capacity, 1);
-  return std::clamp<std::size_t>(slots_.at(slot).existing / kSpanShare, 1, most);
-}
-
-std::size_t MemoryPool::segment_size(const Request& request) const {
-  const std::size_t batch =
-      request.slot == kNoSlot ? request.capacity : blocks_wanted(request.slot) * request.capacity;
-  const std::size_t held = heaps_.at(static_cast<std::size_t>(request.device_type)).bytes();
-  const std::size_t share = std::min(held / kSegmentShare, kLargestShare);
-  const std::size_t size =
-      checked_round_up(std::max(batch, share), device_state_->caps().granularity);
-  return bytes_reached(size) || above_soft_limit(size) ? request.capacity : size;
-}
-
-Block* MemoryPool::grow(Request& request, std::size_t bytes) {
-  std::exception_ptr failure;
-  MemoryBlock memory = ask_device(request.device_type, bytes, failure);
-  std::size_t given = bytes;
-  if (memory.size == 0 && !failure && bytes > request.capacity) {
-    given = request.capacity;
-    memory = ask_device(request.device_type, given, failure);
-  }
-  const std::scoped_lock lock(mutex_);
-  --existing_;  // It was counted so that nobody else would make one too many.
-  if (memory.size == 0) {
-    given = 0;
-  }
-  totals_.reserved_bytes -= bytes - given;
-  if (failure) {
-    ++totals_.failures;
-    std::rethrow_exception(failure);
-  }
-  if (given == 0) {
-    request.shortage = Shortage::device;
-    return nullptr;
-  }
-  heap(request.device_type).add(memory, given);
-  grown_since_collection_ += given;
-  poison(memory.host, given);
-  ++totals_.misses;
-  totals_.peak_reserved_bytes = std::max(totals_.peak_reserved_bytes, totals_.reserved_bytes);
-  Block* block = carve(request, Fit::one_span);
-  hand_out(*block, request, false);
-  return block;
-}
-
-MemoryBlock MemoryPool::ask_device(DeviceType device_type,
-                                   std::size_t bytes,
-                                   std::exception_ptr& failure) {
-  try {
-    return device_state_->backend().allocate(device_type, bytes);
-  } catch (const Error& error) {
-    failure = error.code() == ErrorCode::out_of_memory ? nullptr : std::current_exception();
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  return {};
 }
 
 void MemoryPool::hand_out(Block& block, const Request& request, bool must_wait) {

@@ -37,6 +37,7 @@ namespace headrace::core {
 /// Threads: safe from any thread. Lock order: a PoolLink's, `mutex_`, a cache's biased lock, a
 /// CentralList's. `mutex_` is held neither while the device is asked for memory or given it back,
 /// nor while work is waited for, nor during a callback.
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): lines of the cache are kept apart
 class MemoryPool {
  public:
   /// \param only_size  When not 0, the one size that buffers have.
@@ -111,7 +112,6 @@ class MemoryPool {
   static bool return_here(Block& block, CacheEntry& entry) noexcept;
   static void give_back_again(Block* block) noexcept;
   bool spill_if_full(CacheEntry& entry, std::size_t slot) noexcept;
-  void refill_from_loose(const Request& request);
   Block* refill(const Request& request) noexcept;
   void spill(CacheEntry& entry, std::size_t slot) noexcept;
   void hand_over(Block& block, std::size_t size, CacheEntry& entry) noexcept;
@@ -137,6 +137,12 @@ class MemoryPool {
   Block* ready_loose(const Request& request);
   static void ask_about(const BlockList& list) noexcept;
   Block* take_loose(Block& block, const Request& request);
+  void refill_from_loose(const Request& request);
+  void hand_out(Block& block, const Request& request, bool must_wait);
+  void begin_use(Block& block, const Request& request);
+  void wait_for_uses(Block& block, StreamState& stream);
+
+  // Growth: memory_pool_growth.cpp.
   Block* carve(const Request& request, Fit fit);
   Span* take_span(std::size_t bytes, const Request& request, Fit fit);
   Block* carve_from(Span& span, const Request& request);
@@ -144,9 +150,6 @@ class MemoryPool {
   [[nodiscard]] std::size_t segment_size(const Request& request) const;
   Block* grow(Request& request, std::size_t bytes);
   MemoryBlock ask_device(DeviceType device_type, std::size_t bytes, std::exception_ptr& failure);
-  void hand_out(Block& block, const Request& request, bool must_wait);
-  void begin_use(Block& block, const Request& request);
-  void wait_for_uses(Block& block, StreamState& stream);
 
   // Returns: memory_pool_returns.cpp.
   void give_back_slowly(Block* block) noexcept;
@@ -197,14 +200,9 @@ class MemoryPool {
   const std::size_t only_size_;
   const std::shared_ptr<PoolLink> link_ = std::make_shared<PoolLink>();
 
-  // Of takes and returns that caches have counted and passed on, and of those that used none.
-  alignas(64) std::atomic<std::int64_t> bytes_{0};
-  std::atomic<std::int64_t> requested_{0};
-  std::atomic<std::int64_t> peak_{0};
-
-  alignas(64) std::mutex release_mutex_;  // before mutex_; held while the device is given memory
+  std::mutex release_mutex_;  // before mutex_; held while the device is given memory
   mutable std::mutex mutex_;
-  // All below is guarded by mutex_.
+  // What follows is guarded by mutex_, but for the atomics.
   bool is_closed_ = false;
   std::size_t empty_buffers_ = 0;                                   // taken blocks of no memory
   std::unordered_map<std::uint64_t, std::unique_ptr<Lane>> lanes_;  // by id of the stream
@@ -215,6 +213,11 @@ class MemoryPool {
   std::size_t existing_ = 0;  // blocks, taken or cached
   std::size_t grown_since_collection_ = 0;
   MemoryStats totals_;  // but for what the atomics and the caches count
+
+  // Of takes and returns that caches have counted and passed on, and of those that used none.
+  alignas(64) std::atomic<std::int64_t> bytes_{0};
+  std::atomic<std::int64_t> requested_{0};
+  std::atomic<std::int64_t> peak_{0};
 };
 
 }  // namespace headrace::core

@@ -124,7 +124,7 @@ bool MemoryPool::spill_if_full(CacheEntry& entry, std::size_t slot) noexcept {
 }
 
 void MemoryPool::spill(CacheEntry& entry, std::size_t slot) noexcept {
-  Lane& lane = *entry.magazines->lane;
+  const Lane& lane = *entry.magazines->lane;
   Magazine& magazine = entry.magazines->slots[slot];
   const std::int32_t kept = magazine.size.get() / 2;
   Block* last_kept = magazine.top;
@@ -150,7 +150,7 @@ Block* MemoryPool::refill(const Request& request) noexcept {
   if (!entry->cache->lock.try_enter()) {
     return nullptr;
   }
-  Lane& lane = *entry->magazines->lane;
+  const Lane& lane = *entry->magazines->lane;
   CentralList& list = lane.lists[request.slot];
   const auto [first, size] =
       request.device_type == DeviceType::cpu ? list.pop_passed(*lane.stream) : list.pop();

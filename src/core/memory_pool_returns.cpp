@@ -76,8 +76,8 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
 void MemoryPool::keep_from_now_on(Lane& lane) noexcept {
   try {
     remember_cache(lane, false);
-  } catch (const std::bad_alloc&) {
-    // Without a cache the next return is dearer, that is all.
+  } catch (const std::bad_alloc& error) {
+    log_error(error.what());  // Without a cache the next return is dearer, that is all.
   }
 }
 
@@ -206,7 +206,7 @@ void MemoryPool::dissolve(DeviceType device_type,
   const std::size_t first = slot_of(device_type, 0);
   for (std::size_t slot = first; slot < first + SizeClasses::kCount; ++slot) {
     const BlockList& loose = slots_.at(slot).loose;
-    for (Block* block = loose.oldest(); block != nullptr; block = BlockList::newer(*block)) {
+    for (const Block* block = loose.oldest(); block != nullptr; block = BlockList::newer(*block)) {
       if (block->span_->cached == block->span_->carved && block == &block->span_->blocks[0]) {
         whole.push_back(block->span_);
       }

@@ -66,9 +66,11 @@ class SegmentHeap {
   /// \returns null when there is none.
   Span* take(std::size_t size, const StreamState* stream);
 
+  /// Which free spans a call may use: those whose uses are over or the asker's own, or all.
+  enum class Ready { at_once, any };
+
   /// Takes `size` bytes out of neighbouring free spans together, whose uses then join: those that
   /// `stream` may use at once, or with `any` all. \returns null when no such range is long enough.
-  enum class Ready { at_once, any };
   Span* take_run(std::size_t size, const StreamState* stream, Ready ready);
 
   /// Makes a taken span free; `uses` may still use it.

@@ -129,6 +129,7 @@ class ThreadCaches {
   static Table* table();
 
   // Trivial, so that finding it costs one load; Holder empties it when the thread ends.
+  // NOLINTNEXTLINE(readability-identifier-naming): a member, whatever follows its name
   static constinit thread_local Table* table_
 #if defined(__GNUC__)
       __attribute__((tls_model("initial-exec")))

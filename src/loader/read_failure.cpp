@@ -32,7 +32,7 @@ namespace {
 /// no memory for that.
 template <class What>
 std::exception_ptr wrap_current(const What& what, std::string& message) noexcept {
-  const std::exception_ptr original = std::current_exception();
+  std::exception_ptr original = std::current_exception();
   try {
     rethrow_about(what(), message);
   } catch (const std::bad_alloc&) {

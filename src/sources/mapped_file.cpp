@@ -80,7 +80,7 @@ MappedFile::MappedFile(std::filesystem::path path)
   if (size == 0) {
     return;
   }
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor_.number(), 0);
+  const void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor_.number(), 0);
   if (address == MAP_FAILED) {
     throw_io("map", path_, errno);
   }
