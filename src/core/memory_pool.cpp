@@ -98,14 +98,13 @@ Block* MemoryPool::take_slowly(std::size_t size,
   if (size == 0) {
     return take_nothing(device_type);
   }
-  const bool has_class = classes_.serve(size);
-  Request request{.size = size,
-                  .capacity = has_class ? classes_.capacity_of(classes_.index_of(size))
-                                        : capacity_for(size, config_.size_classes),
-                  .device_type = device_type,
-                  .slot = has_class ? slot_of(device_type, classes_.index_of(size)) : kNoSlot,
-                  .stream = stream,
-                  .asked_stream = asked_stream};
+  Request request{
+      .size = size,
+      .capacity = capacity_of(size),
+      .device_type = device_type,
+      .slot = classes_.serve(size) ? slot_of(device_type, classes_.index_of(size)) : kNoSlot,
+      .stream = stream,
+      .asked_stream = asked_stream};
   if (Block* block = refill(request)) {
     return block;
   }
@@ -118,6 +117,11 @@ Block* MemoryPool::take_slowly(std::size_t size,
       fail(request);
     }
   }
+}
+
+std::size_t MemoryPool::capacity_of(std::size_t size) const {
+  return classes_.serve(size) ? classes_.capacity_of(classes_.index_of(size))
+                              : capacity_for(size, config_.size_classes);
 }
 
 Block* MemoryPool::take_nothing(DeviceType device_type) {

@@ -50,6 +50,9 @@ class MemoryPool {
   [[nodiscard]] const Device& device() const noexcept { return device_; }
   [[nodiscard]] DeviceState& device_state() const noexcept { return *device_state_; }
 
+  /// Bytes of the block that serves `size` bytes. \throws Error  when it cannot be rounded.
+  [[nodiscard]] std::size_t capacity_of(std::size_t size) const;
+
   /// Takes a block of at least `size` bytes for `stream`. A size of 0 gives a block of no memory.
   ///
   /// \throws Error  as `MemoryManager::get_buffer`.

@@ -4,7 +4,6 @@
 #include "headrace/error.h"
 
 #include "core/access.h"
-#include "core/size_class.h"
 
 #include <fmt/format.h>
 
@@ -47,8 +46,8 @@ std::size_t SlotMemory::slots_that_fit(const BatchLayout* layout, std::size_t wa
   if (layout == nullptr) {
     return wanted;
   }
-  const auto rounded = [](std::size_t bytes) {
-    return bytes == 0 ? 0 : core::capacity_for(bytes, SizeClassPolicy::quarters);
+  const auto rounded = [this](std::size_t bytes) {
+    return bytes == 0 ? 0 : core::ManagerAccess::pool(manager_)->capacity_of(bytes);
   };
   const std::size_t bytes = rounded(layout->packed_bytes()) + rounded(layout->expanded_bytes());
   if (bytes == 0) {

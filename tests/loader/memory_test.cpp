@@ -98,6 +98,21 @@ TEST_P(LoaderMemory, ACountLimitBelowTheRingIsEnough) {
   }
 }
 
+// What a batch takes is what the manager rounds it to, no more.
+TEST_P(LoaderMemory, ABudgetOfExactlyOneBatchIsEnough) {
+  AsyncDataLoaderConfig settings = config(1500);  // 1500 x 28 bytes and alignment.
+  const std::size_t batch = manager_.get_buffer(1500 * 28 + 512).capacity();
+  settings.byte_budget = batch;
+  AsyncDataLoader loader(std::make_shared<CountingSource>(4500), settings);
+  loader.start();
+  std::size_t samples = 0;
+  while (const std::optional<GPUBatch> got = loader.get_batch()) {
+    samples += static_cast<std::size_t>(got->valid_count);
+  }
+  EXPECT_EQ(samples, 4500U);
+  EXPECT_LE(loader.stats().peak_device_bytes, batch);
+}
+
 TEST_P(LoaderMemory, SlotsThatAreTooSmallMakeRoom) {
   class Growing : public DataSource {
    public:
