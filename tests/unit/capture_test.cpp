@@ -124,5 +124,17 @@ TEST_F(CaptureTest, MemoryGoesOnBeingTakenAndReturned) {
   EXPECT_EQ(mock_.count(MockCall::wait_for), before[static_cast<int>(MockCall::wait_for)]);
 }
 
+TEST_F(CaptureTest, TrimMarksNoCapturedStream) {
+  {
+    const Buffer used = manager_.get_buffer(1000, DeviceType::gpu, stream_);
+    test::launch(stream_, [] {});
+  }
+  mock_.set_capturing(true);
+  const std::uint64_t before = mock_.count(MockCall::signal);
+  EXPECT_EQ(manager_.trim(), 0U) << "the work may not be over";
+  EXPECT_EQ(mock_.count(MockCall::signal), before);
+  mock_.set_capturing(false);
+}
+
 }  // namespace
 }  // namespace headrace::core
