@@ -23,7 +23,7 @@ struct MemoryStats {
   std::uint64_t current_bytes = 0;        ///< In buffers that are taken.
   std::uint64_t peak_bytes = 0;           ///< The most `current_bytes` ever was. With several
                                           ///< threads, off by what each takes from its cache
-                                          ///< between two refills, 1 MiB a size at the most.
+                                          ///< between two refills, 8 MiB a size at the most.
   std::uint64_t requested_bytes = 0;      ///< What the takers of `current_bytes` asked for.
   std::uint64_t cached_bytes = 0;         ///< Held from the device and not taken.
   std::uint64_t reserved_bytes = 0;       ///< Held from the device: current and cached.
