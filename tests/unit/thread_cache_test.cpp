@@ -135,6 +135,7 @@ TEST_F(ThreadCacheTest, ThreadsDoNotTakeTheLastBlockFromEachOtherForEver) {
     use();
     other(use);
   }
+  EXPECT_EQ(manager_.stats().misses, 2U) << "each has one of its own, though one would do";
   const Buffer mine = manager_.get_buffer(kSize, DeviceType::gpu, stream_);
   other([&] {
     EXPECT_NE(manager_.get_buffer(kSize, DeviceType::gpu, stream_).native_handle(),
