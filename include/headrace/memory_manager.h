@@ -106,6 +106,7 @@ class HEADRACE_EXPORT MemoryManager {
 
  private:
   friend struct core::ManagerAccess;
+  Buffer get_missed(std::size_t size, DeviceType device_type, const Stream& stream);
   std::shared_ptr<core::MemoryPool> pool_;
   std::shared_ptr<core::PointerTable> pointers_;
 };

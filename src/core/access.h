@@ -34,6 +34,9 @@ struct StreamAccess {
   static std::uint64_t id(const Stream& stream) noexcept {
     return stream.lease_ ? stream.lease_->stream()->id() : 0;
   }
+  static std::uint32_t short_id(const Stream& stream) noexcept {
+    return stream.lease_ ? stream.lease_->stream()->short_id() : 0;
+  }
 };
 
 struct CompletionAccess {

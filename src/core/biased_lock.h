@@ -31,7 +31,7 @@ struct NativePlatform {
 ///
 /// This is Dekker's handshake with its two barriers put where they are cheap (asymmetric fences;
 /// Linux's membarrier, the way of RCU and of tcmalloc's per-CPU caches): the owner stores `inside`
-/// and then loads `stopped`, whoever stops stores `stopped` and then loads `inside`, and a barrier
+/// and then loads `gate`, whoever stops stores `gate` and then loads `inside`, and a barrier
 /// that the stopper has every processor pass keeps both from missing the other's store. Without
 /// such a barrier the owner passes one of its own, at several nanoseconds.
 ///
@@ -41,28 +41,38 @@ struct NativePlatform {
 template <class Platform>
 class BasicBiasedLock {
  public:
+  /// Enters if that is nearly free. \returns False when the owner is stopped, or has to pass a
+  /// barrier of its own: it is not inside then.
+  bool try_enter_freely() noexcept {
+    inside_.store(true, std::memory_order_relaxed);
+    Platform::light_barrier();
+    if (gate_.load(std::memory_order_seq_cst) == kOpen) [[likely]] {
+      return true;
+    }
+    inside_.store(false, std::memory_order_release);
+    return false;
+  }
+
   /// Enters. \returns False when the owner is stopped: it is not inside then.
   bool try_enter() noexcept {
-    if (Platform::has_heavy_barrier()) {
-      inside_.store(true, std::memory_order_relaxed);
-      Platform::light_barrier();
-    } else {
-      inside_.exchange(true, std::memory_order_seq_cst);
+    if (unstopped_ == kOpen) {
+      return try_enter_freely();
     }
-    if (stopped_.load(std::memory_order_seq_cst)) [[unlikely]] {
-      inside_.store(false, std::memory_order_release);
-      return false;
+    inside_.exchange(true, std::memory_order_seq_cst);
+    if (gate_.load(std::memory_order_seq_cst) == unstopped_) {
+      return true;
     }
-    return true;
+    inside_.store(false, std::memory_order_release);
+    return false;
   }
 
   void leave() noexcept { inside_.store(false, std::memory_order_release); }
 
   void stop() noexcept {
     if (Platform::has_heavy_barrier()) {
-      stopped_.store(true, std::memory_order_relaxed);
+      gate_.store(kStopped, std::memory_order_relaxed);
     } else {
-      stopped_.exchange(true, std::memory_order_seq_cst);
+      gate_.exchange(kStopped, std::memory_order_seq_cst);
     }
   }
 
@@ -72,11 +82,18 @@ class BasicBiasedLock {
     }
   }
 
-  void resume() noexcept { stopped_.store(false, std::memory_order_release); }
+  void resume() noexcept { gate_.store(unstopped_, std::memory_order_release); }
 
  private:
+  enum Gate : unsigned char {
+    kOpen,     ///< The owner may enter freely.
+    kDear,     ///< It may enter, past a barrier of its own.
+    kStopped,  ///< It may not.
+  };
+
+  const Gate unstopped_ = Platform::has_heavy_barrier() ? kOpen : kDear;
   typename Platform::template Atomic<bool> inside_{false};
-  typename Platform::template Atomic<bool> stopped_{false};
+  typename Platform::template Atomic<Gate> gate_{unstopped_};
 };
 
 using BiasedLock = BasicBiasedLock<NativePlatform>;

@@ -4,6 +4,7 @@
 #include "headrace/backend.h"
 #include "headrace/device_type.h"
 
+#include "core/cache_key.h"
 #include "core/timeline.h"
 
 #include <atomic>
@@ -101,9 +102,9 @@ class alignas(64) Block {
 
   // What a take and a return on a hit touch lies in one cache line.
   MemoryPool* pool_ = nullptr;
-  Lane* lane_ = nullptr;         // of the stream it was taken for; null in no stream's hands
-  std::uint64_t stream_id_ = 0;  // of `lane_`
-  Block* next_ = nullptr;        // in whatever list it is in
+  Lane* lane_ = nullptr;              // of the stream it was taken for; null in no stream's hands
+  CacheKey cache_key_ = kNoCacheKey;  // of the pool and `lane_`; nobody's when it is of no class
+  Block* next_ = nullptr;             // in whatever list it is in
   std::atomic<std::size_t> requested_{0};  // 0 while cached; read by snapshots
   // A point of the lane's stream. Taken: where earlier uses end. Cached: where all uses end.
   MarkerSerial serial_ = 0;

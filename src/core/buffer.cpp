@@ -23,13 +23,6 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
-void Buffer::reset() noexcept {
-  if (block_ != nullptr) {
-    core::MemoryPool::give_back(std::exchange(block_, nullptr));
-    size_ = 0;
-  }
-}
-
 std::size_t Buffer::capacity() const noexcept {
   return block_ == nullptr ? 0 : block_->capacity();
 }

@@ -11,14 +11,11 @@
 
 namespace headrace {
 
-namespace {
-core::MemoryPool& made(const std::shared_ptr<core::MemoryPool>& pool) {
-  if (!pool) {
-    throw Error(ErrorCode::invalid_argument, "This MemoryManager was made without a device.");
-  }
-  return *pool;
+using core::made;
+
+void core::throw_no_pool() {
+  throw Error(ErrorCode::invalid_argument, "This MemoryManager was made without a device.");
 }
-}  // namespace
 
 MemoryManager::MemoryManager(Device device, MemoryManagerConfig config) {
   if (!device) {
@@ -26,11 +23,6 @@ MemoryManager::MemoryManager(Device device, MemoryManagerConfig config) {
   }
   pool_ = core::MemoryPool::make(std::move(device), std::move(config));
   pointers_ = std::make_shared<core::PointerTable>();
-}
-
-Buffer MemoryManager::get_buffer(std::size_t size, DeviceType device_type, const Stream& stream) {
-  core::MemoryPool& pool = made(pool_);
-  return core::BufferAccess::make(pool.take(size, device_type, stream), size);
 }
 
 void MemoryManager::return_buffer(Buffer&& buffer) noexcept {

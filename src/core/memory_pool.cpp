@@ -20,9 +20,9 @@ constexpr std::size_t kMagazineBytes = std::size_t{8} << 20;
 /// A pool may grow by this part before threads are disturbed for what they keep.
 constexpr std::size_t kCollectionShare = 16;
 
-std::uint64_t next_pool_id() noexcept {
+std::uint32_t next_pool_number() noexcept {
   static std::atomic<std::uint64_t> last{0};
-  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+  return short_id(last.fetch_add(1, std::memory_order_relaxed) + 1);
 }
 
 }  // namespace
@@ -35,7 +35,7 @@ std::shared_ptr<MemoryPool> MemoryPool::make(Device device,
 }
 
 MemoryPool::MemoryPool(Device device, MemoryManagerConfig config, std::size_t only_size)
-    : id_(next_pool_id()),
+    : number_(next_pool_number()),
       device_(std::move(device)),
       device_state_(DeviceAccess::state(device_)),
       config_(std::move(config)),
@@ -94,7 +94,7 @@ Block* MemoryPool::try_take(std::size_t size, DeviceType device_type, const Stre
 Block* MemoryPool::take_slowly(std::size_t size,
                                DeviceType device_type,
                                const std::shared_ptr<StreamState>& stream,
-                               std::uint64_t asked_stream) {
+                               CacheKey key) {
   if (size == 0) {
     return take_nothing(device_type);
   }
@@ -104,7 +104,7 @@ Block* MemoryPool::take_slowly(std::size_t size,
       .device_type = device_type,
       .slot = classes_.serve(size) ? slot_of(device_type, classes_.index_of(size)) : kNoSlot,
       .stream = stream,
-      .asked_stream = asked_stream};
+      .key = key};
   if (Block* block = refill(request)) {
     return block;
   }
@@ -143,7 +143,7 @@ Block* MemoryPool::attempt(Request& request) {
     const std::scoped_lock lock(mutex_);
     request.lane = &lane_of(request.stream);
     if (request.slot != kNoSlot) {
-      remember_cache(*request.lane, request.asked_stream == 0);
+      remember_cache(*request.lane, stream_of(request.key) == 0);
     }
     block = cached_or_carved(request, must_wait);
     if (block != nullptr) {
@@ -222,12 +222,13 @@ Lane& MemoryPool::lane_of(const std::shared_ptr<StreamState>& stream) {
 
 void MemoryPool::remember_cache(Lane& lane, bool is_default) {
   // The end of another's stream can come at any time, so its frees are marked one by one.
-  if (lane.is_retired || lane.stream->is_adopted()) {
+  const CacheKey key = cache_key(number_, lane.stream->short_id());
+  if (lane.is_retired || lane.stream->is_adopted() || !may_be_kept(key)) {
     return;
   }
-  ThreadCache* cache = ThreadCaches::cache_of(id_);
+  ThreadCache* cache = ThreadCaches::cache_of(number_);
   if (cache == nullptr) {
-    auto made = std::make_shared<ThreadCache>(id_, link_);
+    auto made = std::make_shared<ThreadCache>(number_, link_);
     caches_.reserve(caches_.size() + 1);
     if (!ThreadCaches::keep(made)) {
       return;
@@ -247,7 +248,7 @@ void MemoryPool::remember_cache(Lane& lane, bool is_default) {
     (*mine)->is_default |= is_default;
     return;
   }
-  cache->lanes.push_back(std::make_unique<Magazines>(lane, lane.stream->id()));
+  cache->lanes.push_back(std::make_unique<Magazines>(lane, key));
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
     const std::size_t capacity =
         std::max<std::size_t>(classes_.capacity_of(slot % SizeClasses::kCount), 1);
@@ -278,7 +279,8 @@ Block* MemoryPool::ready_loose(const Request& request) {
 }
 
 void MemoryPool::refill_from_loose(const Request& request) {
-  const CacheEntry* entry = ThreadCaches::find_again(id_, request.stream->id());
+  const CacheEntry* entry =
+      ThreadCaches::find_again(cache_key(number_, request.stream->short_id()));
   if (entry == nullptr || !entry->cache->lock.try_enter()) {
     return;
   }
@@ -289,13 +291,13 @@ void MemoryPool::refill_from_loose(const Request& request) {
   const std::int32_t wanted =
       std::min(magazine.limit / 2, static_cast<std::int32_t>(std::min<std::size_t>(share, 64)));
   Block* block = loose.newest();
-  while (block != nullptr && magazine.size.get() < wanted) {
+  while (block != nullptr && magazine.size() < wanted) {
     Block* older = BlockList::older(*block);
     if (block->writers_.all_passed_or_on(request.user())) {
       take_loose(*block, request);
       begin_use(*block, request);
       block->next_ = std::exchange(magazine.top, block);
-      magazine.size.add(1);
+      magazine.note_moved_in(1);
     }
     block = older;
   }
@@ -331,8 +333,7 @@ void MemoryPool::hand_out(Block& block, const Request& request, bool must_wait) 
   unpoison(block);
   block.requested_.store(request.size, std::memory_order_relaxed);
   if (must_wait) {
-    block.lane_ = request.lane;
-    block.stream_id_ = request.stream->id();
+    give_to_lane(block, request);
   } else {
     begin_use(block, request);
   }
@@ -340,9 +341,14 @@ void MemoryPool::hand_out(Block& block, const Request& request, bool must_wait) 
   count_bytes(static_cast<std::int64_t>(block.capacity()), static_cast<std::int64_t>(request.size));
 }
 
-void MemoryPool::begin_use(Block& block, const Request& request) {
+void MemoryPool::give_to_lane(Block& block, const Request& request) {
   block.lane_ = request.lane;
-  block.stream_id_ = request.stream->id();
+  block.cache_key_ =
+      block.slot_ == kNoSlot ? kNoCacheKey : cache_key(number_, request.stream->short_id());
+}
+
+void MemoryPool::begin_use(Block& block, const Request& request) {
+  give_to_lane(block, request);
   MarkerSerial end = 0;  // Uses that are not over are the stream's own.
   block.writers_.for_each([&end](const Ticket& use) { end = std::max(end, use.serial); });
   block.end_uses_at(end);

@@ -59,6 +59,13 @@ class MemoryPool {
   Block* take(std::size_t size, DeviceType device_type, const Stream& stream);
   Block* take(std::size_t size, DeviceType device_type, const std::shared_ptr<StreamState>& stream);
 
+  /// What `take` tries first. \returns null when the thread's cache cannot serve it.
+  Block* take_hit(std::size_t size, DeviceType device_type, const Stream& stream) noexcept;
+  /// What `take` does then.
+  [[gnu::noinline]] Block* take_missed(std::size_t size,
+                                       DeviceType device_type,
+                                       const Stream& stream);
+
   /// Takes a block. \returns null when the count limit is reached; else as `take`.
   Block* try_take(std::size_t size, DeviceType device_type, const Stream& stream);
 
@@ -92,8 +99,8 @@ class MemoryPool {
     DeviceType device_type;
     std::size_t slot;
     std::shared_ptr<StreamState> stream;
-    std::uint64_t asked_stream;  // id that the caller named: 0 for the default stream
-    bool may_ask = true;         // the device, whether work is done: not while it is captured
+    CacheKey key;         // of the stream as the caller named it
+    bool may_ask = true;  // the device, whether work is done: not while it is captured
     Lane* lane = nullptr;
     Shortage shortage = Shortage::device;  // what the last attempt lacked
     bool is_last_round = false;
@@ -104,31 +111,33 @@ class MemoryPool {
     }
   };
   enum class Fit { one_span, run, any_run };
-  class StoppedCaches;
 
   MemoryPool(Device device, MemoryManagerConfig config, std::size_t only_size);
   ~MemoryPool() = default;
   void close() noexcept;
 
   // Hits: memory_pool_hits.cpp. No lock but the cache's own.
-  Block* take_here(std::size_t size, DeviceType device_type, std::uint64_t stream) noexcept;
-  static bool return_here(Block& block, CacheEntry& entry) noexcept;
-  static void give_back_again(Block* block) noexcept;
-  bool spill_if_full(CacheEntry& entry, std::size_t slot) noexcept;
+  enum class Entry;
+  template <Entry kEntry>
+  static bool enter(BiasedLock& lock) noexcept;
+  template <Entry kEntry>
+  Block* take_here(std::size_t size, DeviceType device_type, std::uint32_t stream) noexcept;
+  template <Entry kEntry>
+  static bool return_here(Block& block, const CacheEntry& entry) noexcept;
+  [[gnu::noinline]] static void give_back_again(Block* block) noexcept;
+  bool spill_if_full(const CacheEntry& entry, std::size_t slot) noexcept;
   Block* refill(const Request& request) noexcept;
-  void spill(CacheEntry& entry, std::size_t slot) noexcept;
-  void hand_over(Block& block, std::size_t size, CacheEntry& entry) noexcept;
+  void spill(const CacheEntry& entry, std::size_t slot) noexcept;
+  static void hand_over(Block& block, std::size_t size, Tally& tally) noexcept;
   void fold(Tally& tally) noexcept;
   void raise_peak(std::int64_t bytes) noexcept;
   void count_bytes(std::int64_t capacity, std::int64_t requested) noexcept;
-
-  Block* take_missed(std::size_t size, DeviceType device_type, const Stream& stream);
 
   // Misses: memory_pool.cpp.
   Block* take_slowly(std::size_t size,
                      DeviceType device_type,
                      const std::shared_ptr<StreamState>& stream,
-                     std::uint64_t asked_stream);
+                     CacheKey key);
   Block* take_nothing(DeviceType device_type);
   Block* attempt(Request& request);
   Block* cached_or_carved(Request& request, bool& must_wait);
@@ -142,6 +151,7 @@ class MemoryPool {
   Block* take_loose(Block& block, const Request& request);
   void refill_from_loose(const Request& request);
   void hand_out(Block& block, const Request& request, bool must_wait);
+  void give_to_lane(Block& block, const Request& request);
   void begin_use(Block& block, const Request& request);
   void wait_for_uses(Block& block, StreamState& stream);
 
@@ -195,7 +205,7 @@ class MemoryPool {
     return heaps_[static_cast<std::size_t>(device_type)];
   }
 
-  const std::uint64_t id_;
+  const std::uint32_t number_;  // as thread caches know it
   const Device device_;
   const std::shared_ptr<DeviceState> device_state_;
   const MemoryManagerConfig config_;
@@ -222,5 +232,15 @@ class MemoryPool {
   std::atomic<std::int64_t> requested_{0};
   std::atomic<std::int64_t> peak_{0};
 };
+
+[[noreturn]] void throw_no_pool();
+
+/// The pool of a manager. \throws Error  `invalid_argument` when it has none.
+inline MemoryPool& made(const std::shared_ptr<MemoryPool>& pool) {
+  if (!pool) [[unlikely]] {
+    throw_no_pool();
+  }
+  return *pool;
+}
 
 }  // namespace headrace::core

@@ -1,121 +1,142 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes and returns that a thread's cache serves: no lock, no allocation, no shared cache line.
+// Takes and returns that a thread's cache serves: no lock, no allocation, no shared cache line. The
+// public calls that lead here are in this file too, to be compiled as one piece with them.
 #include "core/access.h"
 #include "core/memory_pool.h"
 #include "core/poison.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace headrace::core {
 
-Block* MemoryPool::take(std::size_t size, DeviceType device_type, const Stream& stream) {
-  if (Block* block = take_here(size, device_type, StreamAccess::id(stream))) [[likely]] {
-    return block;
-  }
-  return take_missed(size, device_type, stream);
+/// How a thread goes into its cache: freely or not at all, or at any price.
+enum class MemoryPool::Entry { free, any };
+
+template <MemoryPool::Entry kEntry>
+inline bool MemoryPool::enter(BiasedLock& lock) noexcept {
+  return kEntry == Entry::free ? lock.try_enter_freely() : lock.try_enter();
 }
 
-[[gnu::noinline]] Block* MemoryPool::take_missed(std::size_t size,
-                                                 DeviceType device_type,
-                                                 const Stream& stream) {
-  return take_slowly(size, device_type, device_state_->resolve(stream), StreamAccess::id(stream));
+template <MemoryPool::Entry kEntry>
+inline Block* MemoryPool::take_here(std::size_t size,
+                                    DeviceType device_type,
+                                    std::uint32_t stream) noexcept {
+  const CacheEntry* entry = ThreadCaches::find(cache_key(number_, stream));
+  if (!classes_.serve(size) || entry == nullptr) [[unlikely]] {
+    return nullptr;
+  }
+  ThreadCache& cache = *entry->cache;
+  Magazines& magazines = *entry->magazines;
+  if (!enter<kEntry>(cache.lock)) [[unlikely]] {
+    return nullptr;
+  }
+  Magazine& magazine = magazines.slots[slot_of(device_type, classes_.index_of(size))];
+  Block* block = magazine.top;
+  // The host is on no stream, so memory that it will write must be out of every use.
+  if (block == nullptr || (device_type == DeviceType::cpu &&
+                           !block->lane_->stream->has_passed(block->serial_))) [[unlikely]] {
+    cache.lock.leave();
+    return nullptr;
+  }
+  magazine.top = block->next_;
+  magazine.note_take();
+  hand_over(*block, size, cache.tally);
+  cache.lock.leave();
+  return block;
+}
+
+inline void MemoryPool::hand_over(Block& block, std::size_t size, Tally& tally) noexcept {
+  unpoison(block);
+  block.requested_.store(size, std::memory_order_relaxed);
+  tally.requested.add(static_cast<std::int64_t>(size));
+  const std::int64_t bytes = tally.bytes.add(static_cast<std::int64_t>(block.capacity_));
+  if (bytes > tally.high.get()) [[unlikely]] {
+    tally.high.set(bytes);
+  }
+}
+
+inline Block* MemoryPool::take_hit(std::size_t size,
+                                   DeviceType device_type,
+                                   const Stream& stream) noexcept {
+  return take_here<Entry::free>(size, device_type, StreamAccess::short_id(stream));
+}
+
+Block* MemoryPool::take(std::size_t size, DeviceType device_type, const Stream& stream) {
+  Block* block = take_hit(size, device_type, stream);
+  return block != nullptr ? block : take_missed(size, device_type, stream);
+}
+
+Block* MemoryPool::take_missed(std::size_t size, DeviceType device_type, const Stream& stream) {
+  return take_slowly(size,
+                     device_type,
+                     device_state_->resolve(stream),
+                     cache_key(number_, StreamAccess::short_id(stream)));
 }
 
 Block* MemoryPool::take(std::size_t size,
                         DeviceType device_type,
                         const std::shared_ptr<StreamState>& stream) {
-  if (Block* block = take_here(size, device_type, stream->id())) [[likely]] {
+  if (Block* block = take_here<Entry::free>(size, device_type, stream->short_id())) [[likely]] {
     return block;
   }
-  return take_slowly(size, device_type, stream, stream->id());
+  return take_slowly(size, device_type, stream, cache_key(number_, stream->short_id()));
 }
 
-inline Block* MemoryPool::take_here(std::size_t size,
-                                    DeviceType device_type,
-                                    std::uint64_t stream) noexcept {
-  CacheEntry* entry = ThreadCaches::find(id_, stream);
-  if (!classes_.serve(size) || entry == nullptr || !entry->cache->lock.try_enter()) {
-    return nullptr;
-  }
-  Magazine& magazine = entry->magazines->slots[slot_of(device_type, classes_.index_of(size))];
-  Block* block = magazine.top;
-  // The host is on no stream, so memory that it will write must be out of every use.
-  if (block == nullptr || (device_type == DeviceType::cpu &&
-                           !block->lane_->stream->has_passed(block->serial_))) [[unlikely]] {
-    entry->cache->lock.leave();
-    return nullptr;
-  }
-  magazine.top = block->next_;
-  magazine.size.add(-1);
-  hand_over(*block, size, *entry);
-  entry->cache->lock.leave();
-  return block;
-}
-
-inline void MemoryPool::hand_over(Block& block, std::size_t size, CacheEntry& entry) noexcept {
-  unpoison(block);
-  block.requested_.store(size, std::memory_order_relaxed);
-  entry.magazines->takes.add(1);
-  Tally& tally = entry.cache->tally;
-  const std::int64_t bytes = tally.bytes.add(static_cast<std::int64_t>(block.capacity_));
-  if (bytes > tally.high.get()) {
-    tally.high.set(bytes);
-  }
-  tally.requested.add(static_cast<std::int64_t>(size));
-}
-
-void MemoryPool::give_back(Block* block) noexcept {
-  CacheEntry* entry = ThreadCaches::find(block->pool_->id_, block->stream_id_);
-  if (entry == nullptr || block->has_uses_ || !return_here(*block, *entry)) [[unlikely]] {
-    give_back_again(block);
-  }
-}
-
-inline bool MemoryPool::return_here(Block& block, CacheEntry& entry) noexcept {
+template <MemoryPool::Entry kEntry>
+inline bool MemoryPool::return_here(Block& block, const CacheEntry& entry) noexcept {
   ThreadCache& cache = *entry.cache;
-  if (block.slot_ == kNoSlot || !cache.lock.try_enter()) [[unlikely]] {
+  Magazines& magazines = *entry.magazines;
+  if (!enter<kEntry>(cache.lock)) [[unlikely]] {
     return false;
   }
-  Magazines& magazines = *entry.magazines;
   Magazine& magazine = magazines.slots[block.slot_];
-  if (magazines.lane == nullptr || magazine.size.get() >= magazine.limit) [[unlikely]] {
+  if (magazine.size() >= magazine.limit) [[unlikely]] {
     cache.lock.leave();
     return false;
   }
-  block.serial_ = block.lane_->stream->stamp_serial();
-  poison_if_over(block, *block.lane_->stream);
+  const StreamState& stream = *magazines.lane->stream;
+  block.serial_ = stream.stamp_serial();
+  poison_if_over(block, stream);
   cache.tally.bytes.add(-static_cast<std::int64_t>(block.capacity_));
   cache.tally.requested.add(
       -static_cast<std::int64_t>(block.requested_.load(std::memory_order_relaxed)));
   block.requested_.store(0, std::memory_order_relaxed);
   block.next_ = magazine.top;
   magazine.top = &block;
-  magazine.size.add(1);
-  magazines.returns.add(1);
+  magazine.note_return();
   cache.lock.leave();
   return true;
 }
 
-[[gnu::noinline]] void MemoryPool::give_back_again(Block* block) noexcept {
+void MemoryPool::give_back(Block* block) noexcept {
+  const CacheEntry* entry = ThreadCaches::find(block->cache_key_);
+  if (entry == nullptr || block->has_uses_ || !return_here<Entry::free>(*block, *entry))
+      [[unlikely]] {
+    give_back_again(block);
+  }
+}
+
+void MemoryPool::give_back_again(Block* block) noexcept {
   block->forget_outcome();  // May run a destructor of the user's: before any lock.
-  CacheEntry* entry = ThreadCaches::find_again(block->pool_->id_, block->stream_id_);
-  if (entry != nullptr && block->slot_ != kNoSlot &&
-      block->is_used_only_on(*block->lane_->stream)) {
+  const CacheEntry* entry = ThreadCaches::find_again(block->cache_key_);
+  if (entry != nullptr && block->is_used_only_on(*block->lane_->stream)) {
     block->forget_uses();  // They are on the stream, before the point that is noted.
-    if (block->pool_->spill_if_full(*entry, block->slot_) && return_here(*block, *entry)) {
+    if (block->pool_->spill_if_full(*entry, block->slot_) &&
+        return_here<Entry::any>(*block, *entry)) {
       return;
     }
   }
   block->pool_->give_back_slowly(block);
 }
 
-bool MemoryPool::spill_if_full(CacheEntry& entry, std::size_t slot) noexcept {
+bool MemoryPool::spill_if_full(const CacheEntry& entry, std::size_t slot) noexcept {
   if (!entry.cache->lock.try_enter()) {
     return false;
   }
   if (entry.magazines->lane != nullptr) {
     const Magazine& magazine = entry.magazines->slots[slot];
-    if (magazine.size.get() >= magazine.limit) {
+    if (magazine.size() >= magazine.limit) {
       spill(entry, slot);
     }
   }
@@ -123,10 +144,10 @@ bool MemoryPool::spill_if_full(CacheEntry& entry, std::size_t slot) noexcept {
   return true;
 }
 
-void MemoryPool::spill(CacheEntry& entry, std::size_t slot) noexcept {
+void MemoryPool::spill(const CacheEntry& entry, std::size_t slot) noexcept {
   const Lane& lane = *entry.magazines->lane;
   Magazine& magazine = entry.magazines->slots[slot];
-  const std::int32_t kept = magazine.size.get() / 2;
+  const std::int32_t kept = magazine.size() / 2;
   Block* last_kept = magazine.top;
   for (std::int32_t i = 1; i < kept; ++i) {
     last_kept = last_kept->next_;
@@ -134,17 +155,19 @@ void MemoryPool::spill(CacheEntry& entry, std::size_t slot) noexcept {
   Block* first = kept == 0 ? magazine.top : last_kept->next_;
   (kept == 0 ? magazine.top : last_kept->next_) = nullptr;
   first->serial_ = lane.stream->stamp_serial();
-  lane.lists[slot].push(*first, static_cast<std::size_t>(magazine.size.get() - kept));
-  magazine.size.set(kept);
+  const std::int32_t passed_on = magazine.size() - kept;
+  lane.lists[slot].push(*first, static_cast<std::size_t>(passed_on));
+  magazine.note_moved_in(-passed_on);
   fold(entry.cache->tally);
 }
 
 Block* MemoryPool::refill(const Request& request) noexcept {
-  CacheEntry* entry = ThreadCaches::find_again(id_, request.asked_stream);
+  const CacheEntry* entry = ThreadCaches::find_again(request.key);
   if (entry == nullptr || request.slot == kNoSlot) {
     return nullptr;
   }
-  if (Block* block = take_here(request.size, request.device_type, request.asked_stream)) {
+  if (Block* block =
+          take_here<Entry::any>(request.size, request.device_type, stream_of(request.key))) {
     return block;  // It was not at hand before.
   }
   if (!entry->cache->lock.try_enter()) {
@@ -162,8 +185,9 @@ Block* MemoryPool::refill(const Request& request) noexcept {
     }
     last->next_ = magazine.top;
     magazine.top = first->next_;
-    magazine.size.add(static_cast<std::int32_t>(size) - 1);
-    hand_over(*first, request.size, *entry);
+    magazine.note_moved_in(static_cast<std::int32_t>(size));
+    magazine.note_take();
+    hand_over(*first, request.size, entry->cache->tally);
     fold(entry->cache->tally);
   }
   entry->cache->lock.leave();
@@ -192,3 +216,29 @@ void MemoryPool::count_bytes(std::int64_t capacity, std::int64_t requested) noex
 }
 
 }  // namespace headrace::core
+
+namespace headrace {
+
+Buffer MemoryManager::get_buffer(std::size_t size, DeviceType device_type, const Stream& stream) {
+  if (pool_ != nullptr) [[likely]] {
+    if (core::Block* block = pool_->take_hit(size, device_type, stream)) [[likely]] {
+      return core::BufferAccess::make(block, size);
+    }
+  }
+  return get_missed(size, device_type, stream);
+}
+
+[[gnu::noinline]] Buffer MemoryManager::get_missed(std::size_t size,
+                                                   DeviceType device_type,
+                                                   const Stream& stream) {
+  return core::BufferAccess::make(core::made(pool_).take_missed(size, device_type, stream), size);
+}
+
+void Buffer::reset() noexcept {
+  if (core::Block* block = std::exchange(block_, nullptr)) [[likely]] {
+    size_ = 0;
+    core::MemoryPool::give_back(block);
+  }
+}
+
+}  // namespace headrace

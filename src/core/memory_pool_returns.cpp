@@ -10,31 +10,6 @@
 
 namespace headrace::core {
 
-/// Keeps every thread out of its cache. The pool's lock is held, so that nobody makes a new one.
-class MemoryPool::StoppedCaches {
- public:
-  explicit StoppedCaches(const std::vector<std::shared_ptr<ThreadCache>>& caches)
-      : caches_(caches) {
-    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
-      cache->lock.stop();
-    }
-    NativePlatform::heavy_barrier();
-    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
-      cache->lock.await_owner();
-    }
-  }
-  StoppedCaches(const StoppedCaches&) = delete;
-  StoppedCaches& operator=(const StoppedCaches&) = delete;
-  ~StoppedCaches() {
-    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
-      cache->lock.resume();
-    }
-  }
-
- private:
-  const std::vector<std::shared_ptr<ThreadCache>>& caches_;
-};
-
 void MemoryPool::give_back_slowly(Block* block) noexcept {
   if (block->capacity() == 0) {
     give_back_nothing(block);
@@ -164,14 +139,12 @@ void MemoryPool::empty_magazines(ThreadCache& cache, const Lane* only) {
     if (lane == nullptr || (only != nullptr && lane != only)) {
       continue;
     }
-    lane->taken += magazines->takes.get() - magazines->returns.get();
-    totals_.hits += static_cast<std::uint64_t>(magazines->takes.get());
-    magazines->takes.set(0);
-    magazines->returns.set(0);
-    for (std::size_t slot = 0; slot < kSlots; ++slot) {
-      Magazine& magazine = magazines->slots.at(slot);
+    for (Magazine& magazine : magazines->slots) {
+      lane->taken += magazine.taken();
+      totals_.hits += magazine.takes();
       loosen_chain(std::exchange(magazine.top, nullptr), *lane);
-      magazine.size.set(0);
+      magazine.note_moved_in(-magazine.size());
+      magazine.count_anew();
     }
   }
   fold(cache.tally);
@@ -251,7 +224,10 @@ void MemoryPool::retire(const StreamState& stream) noexcept {
     for (const std::shared_ptr<ThreadCache>& cache : caches_) {
       empty_magazines(*cache, &lane);
       for (const std::unique_ptr<Magazines>& magazines : cache->lanes) {
-        magazines->lane = magazines->lane == &lane ? nullptr : magazines->lane;
+        if (magazines->lane == &lane) {
+          magazines->shut();
+          magazines->lane = nullptr;
+        }
       }
     }
     empty_lists(lane);

@@ -75,6 +75,7 @@ bool MemoryPool::make_room(Request& request, int round) {
 
 bool MemoryPool::may_find_room() const {
   const std::scoped_lock lock(mutex_);
+  const StoppedCaches stopped(caches_);  // For exact counts.
   return !count_reached() || std::cmp_less(current_buffers(), existing_);
 }
 

@@ -21,7 +21,9 @@ std::int64_t MemoryPool::current_buffers() const {
   }
   for (const std::shared_ptr<ThreadCache>& cache : caches_) {
     for (const std::unique_ptr<Magazines>& magazines : cache->lanes) {
-      taken += magazines->takes.get() - magazines->returns.get();
+      for (const Magazine& magazine : magazines->slots) {
+        taken += magazine.taken();
+      }
     }
   }
   return std::max<std::int64_t>(taken, 0);
@@ -36,7 +38,9 @@ MemoryStats MemoryPool::stats() const {
   for (const std::shared_ptr<ThreadCache>& cache : caches_) {
     requested += cache->tally.requested.get();
     for (const std::unique_ptr<Magazines>& magazines : cache->lanes) {
-      stats.hits += static_cast<std::uint64_t>(magazines->takes.get());
+      for (const Magazine& magazine : magazines->slots) {
+        stats.hits += magazine.takes();
+      }
     }
     peak = std::max(peak, folded + cache->tally.high.get());
   }
@@ -70,7 +74,7 @@ std::map<PoolKey, BufferPoolStats> MemoryPool::pool_stats() const {
     }
     for (const std::shared_ptr<ThreadCache>& cache : caches_) {
       for (const std::unique_ptr<Magazines>& magazines : cache->lanes) {
-        available += static_cast<std::size_t>(magazines->slots.at(slot).size.get());
+        available += static_cast<std::size_t>(magazines->slots.at(slot).size());
       }
     }
     const PoolKey key{classes_.capacity_of(slot % SizeClasses::kCount),

@@ -10,6 +10,9 @@
 
 namespace headrace::core {
 
+constinit const SizeClasses::Table SizeClasses::kEighths = table(3);
+constinit const SizeClasses::Table SizeClasses::kQuarters = table(2);
+
 std::size_t checked_round_up(std::size_t value, std::size_t step) {
   if (value > std::numeric_limits<std::size_t>::max() - (step - 1)) {
     throw Error(ErrorCode::invalid_argument,

@@ -3,8 +3,10 @@
 
 #include "headrace/memory_manager.h"
 
+#include <array>
 #include <bit>
 #include <cstddef>
+#include <cstdint>
 
 namespace headrace::core {
 
@@ -26,15 +28,15 @@ std::size_t checked_multiply(std::size_t a, std::size_t b);
 /// policy that is not below `size`.
 std::size_t capacity_for(std::size_t size, SizeClassPolicy policy);
 
-/// The classes of one pool: numbers for the capacities that buffers of a class have, found by bit
-/// scan.
+/// The classes of one pool: numbers for the capacities that buffers of a class have.
 class SizeClasses {
  public:
   /// Most classes there are: eight a doubling from 2 KiB to 1 MiB, and one a granule below.
   static constexpr std::size_t kCount = 80;
 
   explicit SizeClasses(SizeClassPolicy policy) noexcept
-      : bits_(policy == SizeClassPolicy::quarters ? 2 : 3),
+      : table_(policy == SizeClassPolicy::quarters ? kQuarters.data() : kEighths.data()),
+        bits_(policy == SizeClassPolicy::quarters ? 2 : 3),
         largest_(policy == SizeClassPolicy::exact ? 0 : kLargestClass) {}
 
   /// One class, of `capacity` bytes.
@@ -50,13 +52,7 @@ class SizeClasses {
 
   /// The class that serves `size` bytes, where one does.
   [[nodiscard]] std::size_t index_of(std::size_t size) const noexcept {
-    // Counted from 0, the granules of a doubling share their highest bits_ + 1 bits with those of
-    // its class.
-    const std::size_t granule = (size - 1) >> granule_bits_;
-    const auto width =
-        static_cast<std::size_t>(std::bit_width(granule | (std::size_t{1} << bits_)));
-    const std::size_t doubling = width - bits_ - 1;
-    return (doubling << bits_) + (granule >> doubling);
+    return table_[(size - 1) >> granule_bits_];
   }
 
   /// Bytes of the buffers of class `index`.
@@ -70,6 +66,26 @@ class SizeClasses {
   }
 
  private:
+  /// Of each granule of sizes, the class. A table costs a load where arithmetic costs ten steps.
+  using Table = std::array<std::uint8_t, kLargestClass / kGranule>;
+
+  /// \param bits  Two to their power classes a doubling.
+  static constexpr Table table(std::size_t bits) noexcept {
+    Table all{};
+    for (std::size_t granule = 0; granule < all.size(); ++granule) {
+      // Counted from 0, the granules of a doubling share their highest bits + 1 bits with those of
+      // its class.
+      const auto width =
+          static_cast<std::size_t>(std::bit_width(granule | (std::size_t{1} << bits)));
+      const std::size_t doubling = width - bits - 1;
+      all[granule] = static_cast<std::uint8_t>((doubling << bits) + (granule >> doubling));
+    }
+    return all;
+  }
+  static const Table kEighths;
+  static const Table kQuarters;
+
+  const std::uint8_t* table_;
   std::size_t bits_;  // two to their power classes a doubling
   std::size_t granule_bits_ = std::countr_zero(kGranule);
   std::size_t largest_;  // bytes of the largest class; 0 when there is none

@@ -39,22 +39,22 @@ ThreadCaches::Table* ThreadCaches::table() {
   return &holder.table;
 }
 
-CacheEntry* ThreadCaches::find_again(std::uint64_t pool, std::uint64_t stream) noexcept {
-  ThreadCache* cache = cache_of(pool);
+const CacheEntry* ThreadCaches::find_again(CacheKey key) noexcept {
+  ThreadCache* cache = cache_of(pool_of(key));
   if (cache == nullptr) {
     return nullptr;
   }
   for (const std::unique_ptr<Magazines>& magazines : cache->lanes) {
-    if (magazines->stream == stream || (stream == 0 && magazines->is_default)) {
-      CacheEntry& entry = table_->entries[place_of(pool, stream)];
-      entry = {pool, stream, cache, magazines.get()};
+    if (magazines->key == key || (stream_of(key) == 0 && magazines->is_default)) {
+      CacheEntry& entry = table_->entries[place_of(key)];
+      entry = {key, cache, magazines.get()};
       return &entry;
     }
   }
   return nullptr;
 }
 
-ThreadCache* ThreadCaches::cache_of(std::uint64_t pool) noexcept {
+ThreadCache* ThreadCaches::cache_of(std::uint32_t pool) noexcept {
   if (table_ != nullptr) {
     for (const std::shared_ptr<ThreadCache>& cache : table_->caches) {
       if (cache->pool == pool) {

@@ -36,21 +36,55 @@ class OwnedCount {
 };
 
 /// Cached blocks of one slot, the one returned last on top.
-struct Magazine {
+class alignas(32) Magazine {
+ public:
   Block* top = nullptr;
-  OwnedCount<std::int32_t> size;
   std::int32_t limit = 0;  ///< Most blocks it may hold.
+
+  [[nodiscard]] std::int32_t size() const noexcept {
+    return static_cast<std::int32_t>(counts_.get() & kSizeMask);
+  }
+  /// Blocks handed out since `count_anew`.
+  [[nodiscard]] std::uint64_t takes() const noexcept { return counts_.get() >> kSizeBits; }
+  /// Those less the ones that came back.
+  [[nodiscard]] std::int32_t taken() const noexcept { return moved_in_.get() - size(); }
+
+  /// A hit. Both ends change one number.
+  void note_take() noexcept { counts_.add((std::uint64_t{1} << kSizeBits) - 1); }
+  void note_return() noexcept { counts_.add(1); }
+  /// Blocks that came from elsewhere, or with a minus went there.
+  void note_moved_in(std::int32_t blocks) noexcept {
+    counts_.add(static_cast<std::uint64_t>(std::int64_t{blocks}));
+    moved_in_.add(blocks);
+  }
+  /// Forgets takes and returns so far.
+  void count_anew() noexcept {
+    moved_in_.set(size());
+    counts_.set(counts_.get() & kSizeMask);
+  }
+
+ private:
+  static constexpr unsigned kSizeBits = 16;
+  static constexpr std::uint64_t kSizeMask = (std::uint64_t{1} << kSizeBits) - 1;
+
+  OwnedCount<std::int32_t> moved_in_;  // less those that went elsewhere
+  OwnedCount<std::uint64_t> counts_;   // the size, and above it the takes
 };
 
 /// A thread's magazines for one stream.
 struct Magazines {
-  Magazines(Lane& of_lane, std::uint64_t id) : lane(&of_lane), stream(id) {}
+  Magazines(Lane& of_lane, CacheKey of_key) : lane(&of_lane), key(of_key) {}
 
-  Lane* lane;                  ///< Null once the stream is retired; nothing is cached here then.
-  const std::uint64_t stream;  ///< Id of the stream.
-  bool is_default = false;     ///< Whether it also serves `Stream{}`. The thread's own.
-  OwnedCount<std::int64_t> takes;    ///< Blocks taken here since that was last counted.
-  OwnedCount<std::int64_t> returns;  ///< And those returned here.
+  Lane* lane;               ///< Null once the stream is retired; nothing is cached here then.
+  const CacheKey key;       ///< Of the pool and the stream.
+  bool is_default = false;  ///< Whether it also serves `Stream{}`. The thread's own.
+  /// Keeps nothing from now on. They are empty; the cache's lock is held.
+  void shut() noexcept {
+    for (Magazine& magazine : slots) {
+      magazine.limit = 0;
+    }
+  }
+
   std::array<Magazine, kSlots> slots;
 };
 
@@ -73,21 +107,46 @@ struct PoolLink {
 /// pool's lock as well. Life: shared by the thread and the pool; whichever ends first empties it.
 class alignas(64) ThreadCache {
  public:
-  ThreadCache(std::uint64_t pool_id, std::shared_ptr<PoolLink> pool_link)
-      : pool(pool_id), link(std::move(pool_link)) {}
+  ThreadCache(std::uint32_t pool_number, std::shared_ptr<PoolLink> pool_link)
+      : pool(pool_number), link(std::move(pool_link)) {}
 
   BiasedLock lock;
   Tally tally;
   std::vector<std::unique_ptr<Magazines>> lanes;
-  const std::uint64_t pool;  ///< Number of the pool.
+  const std::uint32_t pool;  ///< Number of the pool.
   const std::shared_ptr<PoolLink> link;
+};
+
+/// Keeps every thread out of its cache. The pool's lock is held, so that nobody
+/// makes a new one.
+class StoppedCaches {
+ public:
+  explicit StoppedCaches(const std::vector<std::shared_ptr<ThreadCache>>& caches)
+      : caches_(caches) {
+    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
+      cache->lock.stop();
+    }
+    NativePlatform::heavy_barrier();
+    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
+      cache->lock.await_owner();
+    }
+  }
+  StoppedCaches(const StoppedCaches&) = delete;
+  StoppedCaches& operator=(const StoppedCaches&) = delete;
+  ~StoppedCaches() {
+    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
+      cache->lock.resume();
+    }
+  }
+
+ private:
+  const std::vector<std::shared_ptr<ThreadCache>>& caches_;
 };
 
 /// Where the calling thread finds its cache of a pool and a stream: a small table of those used
 /// last.
-struct CacheEntry {
-  std::uint64_t pool = 0;    ///< Number of the pool; none is 0.
-  std::uint64_t stream = 0;  ///< Id of the stream; 0 for the default one.
+struct alignas(32) CacheEntry {
+  CacheKey key = kNoCacheKey;
   ThreadCache* cache = nullptr;
   Magazines* magazines = nullptr;
 };
@@ -96,19 +155,19 @@ struct CacheEntry {
 class ThreadCaches {
  public:
   /// \returns null when none for the pool and stream is at hand.
-  static CacheEntry* find(std::uint64_t pool, std::uint64_t stream) noexcept {
-    if (table_ == nullptr) {
+  static const CacheEntry* find(CacheKey key) noexcept {
+    if (table_ == nullptr) [[unlikely]] {
       return nullptr;
     }
-    CacheEntry& entry = table_->entries[place_of(pool, stream)];
-    return entry.pool == pool && entry.stream == stream ? &entry : nullptr;
+    const CacheEntry& entry = table_->entries[place_of(key)];
+    return entry.key == key ? &entry : nullptr;
   }
 
   /// Looks through all of the thread's caches, and puts what it finds at hand.
-  static CacheEntry* find_again(std::uint64_t pool, std::uint64_t stream) noexcept;
+  static const CacheEntry* find_again(CacheKey key) noexcept;
 
   /// The thread's cache of the pool, or null.
-  static ThreadCache* cache_of(std::uint64_t pool) noexcept;
+  static ThreadCache* cache_of(std::uint32_t pool) noexcept;
 
   /// Keeps a new cache. \returns False when the thread is about to end.
   static bool keep(const std::shared_ptr<ThreadCache>& cache);
@@ -117,14 +176,15 @@ class ThreadCaches {
   static void forget(const Magazines& magazines) noexcept;
 
  private:
-  static constexpr std::size_t kPlaces = 16;
+  static constexpr std::size_t kPlaceBits = 4;
+  static constexpr std::size_t kPlaces = std::size_t{1} << kPlaceBits;
   struct Table {
     std::array<CacheEntry, kPlaces> entries;
     std::vector<std::shared_ptr<ThreadCache>> caches;
   };
   struct Holder;
-  static std::size_t place_of(std::uint64_t pool, std::uint64_t stream) noexcept {
-    return (pool * 5 + stream) % kPlaces;
+  static std::size_t place_of(CacheKey key) noexcept {
+    return (key * 0x9E3779B97F4A7C15U) >> (64 - kPlaceBits);  // Fibonacci hashing
   }
   static Table* table();
 

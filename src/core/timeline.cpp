@@ -25,15 +25,24 @@ StreamState::StreamState(std::shared_ptr<BackendDevice> device,
                          std::shared_ptr<BackendStream> backend,
                          Owner owner)
     : id_(next_stream_id()),
+      short_id_(core::short_id(id_)),
       device_(std::move(device)),
       owner_(owner),
+      stamp_(backend->is_private() ? 0 : 1),
       exposed_(!backend->is_private()),
       backend_(std::move(backend)) {}
+
+void StreamState::set_stamp(MarkerSerial begun, bool is_dirty) noexcept {
+  begun_.store(begun, std::memory_order_release);
+  dirty_ = is_dirty;
+  stamp_.store(begun + (dirty_ || exposed_ ? 1 : 0), std::memory_order_release);
+}
 
 NativeHandle StreamState::native_handle() {
   const std::scoped_lock lock(mutex_);
   if (!retired_) {
-    exposed_.store(true, std::memory_order_release);
+    exposed_ = true;
+    set_stamp(begun_.load(std::memory_order_relaxed), dirty_);
   }
   return backend_ ? backend_->native_handle() : NativeHandle{};
 }
@@ -48,7 +57,7 @@ void StreamState::submit(std::shared_ptr<Submission> submission) {
   if (!backend_) {
     throw Error(ErrorCode::internal, "Work was submitted to a stream that is closed.");
   }
-  dirty_.store(true, std::memory_order_release);
+  set_stamp(begun_.load(std::memory_order_relaxed), true);
   backend_->submit(std::move(submission));
 }
 
@@ -74,13 +83,11 @@ std::shared_ptr<BackendStream> StreamState::recorded(MarkerSerial serial) {
   while (backend_ && recorded_.load(std::memory_order_relaxed) < serial) {
     const MarkerSerial next = recorded_.load(std::memory_order_relaxed) + 1;
     // Before the call: work that others launch while it is under way is behind the marker.
-    begun_.store(next, std::memory_order_release);
-    dirty_.store(false, std::memory_order_release);
+    set_stamp(next, false);
     try {
       backend_->signal(next);
     } catch (...) {
-      dirty_.store(true, std::memory_order_release);
-      begun_.store(next - 1, std::memory_order_release);
+      set_stamp(next - 1, true);
       throw;
     }
     recorded_.store(next, std::memory_order_release);
@@ -152,7 +159,7 @@ void StreamState::wait_on(const Ticket& ticket) {
   const std::shared_ptr<BackendStream> producer = ticket.stream->recorded(ticket.serial);
   const std::scoped_lock lock(mutex_);
   if (producer && backend_) {
-    dirty_.store(true, std::memory_order_release);
+    set_stamp(begun_.load(std::memory_order_relaxed), true);
     backend_->wait_for(*producer, ticket.serial);
   }
 }
@@ -164,23 +171,22 @@ void StreamState::retire() noexcept {
   }
   try {
     mark();
-    exposed_.store(false, std::memory_order_release);  // No handle is left that work could come by.
+    const std::scoped_lock lock(mutex_);
+    exposed_ = false;  // No handle is left that work could come by.
+    set_stamp(begun_.load(std::memory_order_relaxed), dirty_);
   } catch (const std::exception& error) {
     log_error(error.what());  // `reap` tries again.
   }
 }
 
 bool StreamState::reap() noexcept {
-  const bool unmarked =
-      dirty_.load(std::memory_order_acquire) || exposed_.load(std::memory_order_acquire);
-  const MarkerSerial last = recorded_.load(std::memory_order_acquire) + (unmarked ? 1 : 0);
+  const MarkerSerial last = stamp_serial();
   if (!is_complete(last)) {
     return false;
   }
   std::shared_ptr<BackendStream> closing;
   const std::scoped_lock lock(mutex_);
-  if (retired_ && last == recorded_.load(std::memory_order_relaxed) &&
-      !dirty_.load(std::memory_order_relaxed)) {
+  if (retired_ && last == recorded_.load(std::memory_order_relaxed) && !dirty_) {
     closing = std::move(backend_);
   }
   return backend_ == nullptr;

@@ -6,6 +6,8 @@
 
 #include "headrace/backend.h"
 
+#include "core/cache_key.h"
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -40,6 +42,8 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
               Owner owner);
 
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+  /// The id as thread caches know it.
+  [[nodiscard]] std::uint32_t short_id() const noexcept { return short_id_; }
   [[nodiscard]] const BackendDevice& device() const noexcept { return *device_; }
   /// The backend's handle. From then on work may reach the stream unseen.
   [[nodiscard]] NativeHandle native_handle();
@@ -55,9 +59,7 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
 
   /// The serial that `stamp` would give a stream of our own. Calls nothing, and never fails.
   [[nodiscard]] MarkerSerial stamp_serial() const noexcept {
-    const bool may_have_work =
-        dirty_.load(std::memory_order_acquire) || exposed_.load(std::memory_order_acquire);
-    return begun_.load(std::memory_order_acquire) + (may_have_work ? 1 : 0);
+    return stamp_.load(std::memory_order_acquire);
   }
 
   /// Whether marker `serial` is known to be passed. Asks nobody.
@@ -97,17 +99,21 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   /// Records marker `serial` if that has not happened; null when the stream is closed.
   std::shared_ptr<BackendStream> recorded(MarkerSerial serial);
   void raise_completed(MarkerSerial serial) noexcept;
+  /// Notes the markers begun and whether work may be behind the last one. `mutex_` is held.
+  void set_stamp(MarkerSerial begun, bool is_dirty) noexcept;
 
   const std::uint64_t id_;
+  const std::uint32_t short_id_;
   const std::shared_ptr<BackendDevice> device_;
   const Owner owner_;
   std::atomic<MarkerSerial> begun_{0};  // markers recorded or being recorded
   std::atomic<MarkerSerial> recorded_{0};
   std::atomic<MarkerSerial> completed_{0};
-  std::atomic<bool> is_lost_{false};  // the device was lost: nothing runs any more
-  std::atomic<bool> dirty_{false};    // work was submitted after the last marker
-  std::atomic<bool> exposed_{false};  // work may be submitted by others
+  std::atomic<bool> is_lost_{false};    // the device was lost: nothing runs any more
+  std::atomic<MarkerSerial> stamp_{0};  // the marker that covers all work there is
   mutable std::mutex mutex_;
+  bool exposed_;        // guarded by mutex_; work may be submitted by others
+  bool dirty_ = false;  // guarded by mutex_; work was submitted after the last marker
   std::shared_ptr<BackendStream> backend_;  // guarded by mutex_; null once closed
   bool retired_ = false;                    // guarded by mutex_
 };

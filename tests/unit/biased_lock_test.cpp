@@ -26,11 +26,13 @@ enum class Weak { nothing, leave, owner_look, stopper_look, resume, barrier, own
 template <Weak kWeak, bool kHasBarrier>
 struct ModelPlatform {
   struct Order {
-    static std::memory_order of_store(std::memory_order asked, bool value) {
-      // `leave` and `resume` store false. They differ in whose they are: thread 0 is the owner.
+    template <class T>
+    static std::memory_order of_store(std::memory_order asked, T value) {
+      // Thread 0 is the owner. Its `leave` is the one store of false; the others' `resume` is the
+      // one store that is not relaxed anyway.
       const bool is_owner = WeakMemory::self() == 0;
-      const bool weakened = (kWeak == Weak::leave && !value && is_owner) ||
-                            (kWeak == Weak::resume && !value && !is_owner);
+      const bool weakened = (kWeak == Weak::leave && value == T{} && is_owner) ||
+                            (kWeak == Weak::resume && !is_owner);
       return weakened ? std::memory_order_relaxed : asked;
     }
     static std::memory_order of_load(std::memory_order asked) {
