@@ -31,7 +31,7 @@ enum class SizeClassPolicy {
 
 /// Limits and habits of a MemoryManager.
 struct MemoryManagerConfig {
-  std::string name = "default";     ///< Shown in errors.
+  std::string name = "default";     ///< Shown in errors and snapshots.
   std::size_t byte_limit = 0;       ///< Most bytes held from the device; 0 for no limit.
   std::size_t soft_byte_limit = 0;  ///< Above it, reuse that makes a stream wait is preferred to
                                     ///< growing; 0 for none.
@@ -91,6 +91,36 @@ class HEADRACE_EXPORT MemoryManager {
   [[nodiscard]] std::map<PoolKey, BufferPoolStats> pool_stats() const;
 
   [[nodiscard]] MemoryStats stats() const;
+
+  /// What is taken under each MemoryTag; under "" what was taken under none. Tags of which nothing
+  /// is taken are left out, and so are buffers of 0 bytes.
+  ///
+  /// Exact when no other thread is inside the manager; else each buffer is counted at its own
+  /// moment. A walk over all buffers under the manager's lock: for takes it costs nothing.
+  [[nodiscard]] std::map<std::string, MemoryTagStats> tag_stats() const;
+
+  /// Where every byte is, as a JSON object on one line:
+  /// - `version` (1), `manager`, `device`, `limits` and `totals` (MemoryStats and `fragmentation`);
+  /// - `tags`: for each tag `tag`, `bytes`, `requested_bytes`, `buffers`, as `tag_stats`;
+  /// - `segments`, the allocations of the device: `kind`, `bytes`, `address` (or the buffer object)
+  ///   in hexadecimal, `age_ms`, and `spans` that cover the segment in order;
+  /// - a span: `offset` in its segment, `bytes`, `state`, and `uses`, the streams whose work may
+  ///   still use what is in no block. In `state` "blocks" also `capacity`, `uncarved` (places whose
+  ///   block was never made) and the other places' `blocks`;
+  /// - a block: `offset` in its segment, `bytes`, `requested`, `state` "taken" or "cached", `tag`
+  /// of
+  ///   its taker or, cached, of the last one, `stream` (0 when any may take it), and
+  ///   `at_most_age_ms`. That is the time since its state last changed without a hit, for hits read
+  ///   no clock: a block that only hits took and returned since is in its state for less.
+  ///
+  /// Exact when no other thread is inside the manager; else blocks are each of their own moment.
+  /// Other calls may go on; those that find nothing in their thread's cache wait for the walk.
+  /// Buffers of 0 bytes are not shown. Text that is no UTF-8 is replaced.
+  [[nodiscard]] std::string snapshot() const;
+
+  /// Makes `peak_bytes` and `peak_reserved_bytes` what is taken and held now. Memory that is being
+  /// asked of the device at the moment counts as held.
+  void reset_peaks();
 
   /// Gives memory that holds no taken buffer and whose last use is over back to the device.
   /// \returns Bytes given back.

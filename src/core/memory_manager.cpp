@@ -5,6 +5,7 @@
 
 #include "core/access.h"
 #include "core/memory_pool.h"
+#include "core/memory_snapshot.h"
 #include "core/pointer_table.h"
 
 #include <utility>
@@ -63,6 +64,18 @@ std::map<PoolKey, BufferPoolStats> MemoryManager::pool_stats() const {
 
 MemoryStats MemoryManager::stats() const {
   return made(pool_).stats();
+}
+
+std::map<std::string, MemoryTagStats> MemoryManager::tag_stats() const {
+  return core::sums_by_tag(made(pool_).snapshot());
+}
+
+std::string MemoryManager::snapshot() const {
+  return core::to_json(made(pool_).snapshot());
+}
+
+void MemoryManager::reset_peaks() {
+  made(pool_).reset_peaks();
 }
 
 std::size_t MemoryManager::trim() {

@@ -6,8 +6,10 @@
 
 #include "core/access.h"
 #include "core/poison.h"
+#include "core/tag_table.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace headrace::core {
@@ -329,6 +331,8 @@ Block* MemoryPool::take_loose(Block& block, const Request& request) {
 
 void MemoryPool::hand_out(Block& block, const Request& request, bool must_wait) {
   unpoison(block);
+  block.tag_.store(CurrentTag::get(), std::memory_order_relaxed);
+  block.since_ = std::chrono::steady_clock::now();
   block.requested_.store(request.size, std::memory_order_relaxed);
   if (must_wait) {
     block.lane_ = request.lane;

@@ -3,6 +3,7 @@
 #include "core/access.h"
 #include "core/memory_pool.h"
 #include "core/poison.h"
+#include "core/tag_table.h"
 
 #include <algorithm>
 
@@ -54,6 +55,7 @@ inline Block* MemoryPool::take_here(std::size_t size,
 
 inline void MemoryPool::hand_over(Block& block, std::size_t size, CacheEntry& entry) noexcept {
   unpoison(block);
+  block.tag_.store(CurrentTag::get(), std::memory_order_relaxed);
   block.requested_.store(size, std::memory_order_relaxed);
   entry.magazines->takes.add(1);
   Tally& tally = entry.cache->tally;

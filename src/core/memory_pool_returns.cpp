@@ -3,37 +3,14 @@
 #include "core/log.h"
 #include "core/memory_pool.h"
 #include "core/poison.h"
+#include "core/stopped_caches.h"
 
 #include <algorithm>
+#include <chrono>
 #include <new>
 #include <utility>
 
 namespace headrace::core {
-
-/// Keeps every thread out of its cache. The pool's lock is held, so that nobody makes a new one.
-class MemoryPool::StoppedCaches {
- public:
-  explicit StoppedCaches(const std::vector<std::shared_ptr<ThreadCache>>& caches)
-      : caches_(caches) {
-    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
-      cache->lock.stop();
-    }
-    NativePlatform::heavy_barrier();
-    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
-      cache->lock.await_owner();
-    }
-  }
-  StoppedCaches(const StoppedCaches&) = delete;
-  StoppedCaches& operator=(const StoppedCaches&) = delete;
-  ~StoppedCaches() {
-    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
-      cache->lock.resume();
-    }
-  }
-
- private:
-  const std::vector<std::shared_ptr<ThreadCache>>& caches_;
-};
 
 void MemoryPool::give_back_slowly(Block* block) noexcept {
   if (block->capacity() == 0) {
@@ -55,7 +32,7 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
     --lane.taken;
     block->writers_.add(block->readers_);
     block->readers_.clear();
-    loosen(*block, end);
+    loosen(*block, end, Clock::now());
     if (block->slot_ == kNoSlot) {
       release_span(*block->span_);
     }
@@ -108,12 +85,14 @@ Ticket MemoryPool::end_of_use(Block& block) noexcept {
   return stream.next();  // Recorded when somebody asks for the memory.
 }
 
-void MemoryPool::loosen(Block& block, const Ticket& end) {
+void MemoryPool::loosen(Block& block, const Ticket& end, Clock::time_point now) {
   if (!end.stream->has_passed(end.serial)) {
     block.writers_.add(end);
     block.has_uses_ = true;
   }
   block.lane_ = nullptr;
+  block.stream_id_ = 0;
+  block.since_ = now;
   block.requested_.store(0, std::memory_order_relaxed);
   if (block.slot_ != kNoSlot) {
     slots_.at(block.slot_).loose.push_newest(block);
@@ -192,9 +171,10 @@ void MemoryPool::loosen_chain(Block* newest, const Lane& lane) {
     Block* older = std::exchange(newest->next_, oldest);
     oldest = std::exchange(newest, older);
   }
+  const Clock::time_point now = oldest == nullptr ? Clock::time_point() : Clock::now();
   while (oldest != nullptr) {
     Block* newer = oldest->next_;
-    loosen(*oldest, {lane.stream, oldest->serial_});
+    loosen(*oldest, {lane.stream, oldest->serial_}, now);
     oldest = newer;
   }
 }
