@@ -31,12 +31,15 @@ enum class SizeClassPolicy {
 
 /// Limits and habits of a MemoryManager.
 struct MemoryManagerConfig {
-  std::string name = "default";     ///< Shown in errors and snapshots.
+  std::string name = "default";     ///< Shown in errors, snapshots and reports.
   std::size_t byte_limit = 0;       ///< Most bytes held from the device; 0 for no limit.
   std::size_t soft_byte_limit = 0;  ///< Above it, reuse that makes a stream wait is preferred to
                                     ///< growing; 0 for none.
   std::size_t count_limit = 0;      ///< Most buffers there are, taken or cached; 0 for no limit.
   SizeClassPolicy size_classes = SizeClassPolicy::eighths;
+  /// Whether buffers still taken when the manager's last handle goes, or for the global manager
+  /// when the process exits, are logged by tag to standard error. They may outlive the manager.
+  bool report_leaks = false;
   /// Called, with no lock held, when memory is short: the bytes wanted. Gives something back and
   /// returns true to have the request tried again; called at most 8 times a request.
   std::function<bool(std::size_t)> pressure_callback = {};
@@ -142,8 +145,12 @@ class HEADRACE_EXPORT MemoryManager {
 
 /// Makes the process's own manager on `device`. The first call wins; a later one changes nothing.
 ///
+/// It is never destroyed: with `report_leaks` its report comes when the process exits, after the
+/// static objects made since this call are gone.
+///
 /// \throws Error  `invalid_argument` for no device.
-HEADRACE_EXPORT void initialize_global_memory_manager(const Device& device);
+HEADRACE_EXPORT void initialize_global_memory_manager(const Device& device,
+                                                      MemoryManagerConfig config = {});
 
 /// The process's own manager.
 ///

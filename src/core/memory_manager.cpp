@@ -26,7 +26,12 @@ MemoryManager::MemoryManager(Device device, MemoryManagerConfig config) {
     throw Error(ErrorCode::invalid_argument, "A MemoryManager needs an open device.");
   }
   pool_ = core::MemoryPool::make(std::move(device), std::move(config));
-  pointers_ = std::make_shared<core::PointerTable>();
+  // Goes with the last handle, and before the pool: then what is taken was not given back by
+  // anyone.
+  pointers_ = {new core::PointerTable, [pool = pool_](const core::PointerTable* pointers) {
+                 pool->report_leaks();
+                 delete pointers;
+               }};
 }
 
 Buffer MemoryManager::get_buffer(std::size_t size, DeviceType device_type, const Stream& stream) {

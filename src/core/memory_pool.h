@@ -79,6 +79,9 @@ class MemoryPool {
   /// Makes the peaks what is taken and held now.
   void reset_peaks();
 
+  /// Logs what is still taken, by tag, if the manager's settings want that.
+  void report_leaks() const noexcept;
+
   /// Takes over what the cache of a thread that ends holds. The link's lock is held.
   void absorb(ThreadCache& cache) noexcept;
 
