@@ -12,6 +12,7 @@
 #include "headrace/error.h"           // IWYU pragma: export
 #include "headrace/loader.h"          // IWYU pragma: export
 #include "headrace/memory_manager.h"  // IWYU pragma: export
+#include "headrace/memory_tag.h"      // IWYU pragma: export
 #include "headrace/shape.h"           // IWYU pragma: export
 #include "headrace/source.h"          // IWYU pragma: export
 #include "headrace/staging.h"         // IWYU pragma: export

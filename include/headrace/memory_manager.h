@@ -31,12 +31,15 @@ enum class SizeClassPolicy {
 
 /// Limits and habits of a MemoryManager.
 struct MemoryManagerConfig {
-  std::string name = "default";     ///< Shown in errors.
+  std::string name = "default";     ///< Shown in errors, snapshots and reports.
   std::size_t byte_limit = 0;       ///< Most bytes held from the device; 0 for no limit.
   std::size_t soft_byte_limit = 0;  ///< Above it, reuse that makes a stream wait is preferred to
                                     ///< growing; 0 for none.
   std::size_t count_limit = 0;      ///< Most buffers there are, taken or cached; 0 for no limit.
   SizeClassPolicy size_classes = SizeClassPolicy::eighths;
+  /// Whether buffers still taken when the manager's last handle goes, or for the global manager
+  /// when the process exits, are logged by tag to standard error. They may outlive the manager.
+  bool report_leaks = false;
   /// Called, with no lock held, when memory is short: the bytes wanted. Gives something back and
   /// returns true to have the request tried again; called at most 8 times a request.
   std::function<bool(std::size_t)> pressure_callback = {};
@@ -92,6 +95,36 @@ class HEADRACE_EXPORT MemoryManager {
 
   [[nodiscard]] MemoryStats stats() const;
 
+  /// What is taken under each MemoryTag; under "" what was taken under none. Tags of which nothing
+  /// is taken are left out, and so are buffers of 0 bytes.
+  ///
+  /// Exact when no other thread is inside the manager; else each buffer is counted at its own
+  /// moment. A walk over all buffers under the manager's lock: for takes it costs nothing.
+  [[nodiscard]] std::map<std::string, MemoryTagStats> tag_stats() const;
+
+  /// Where every byte is, as a JSON object on one line:
+  /// - `version` (1), `manager`, `device`, `limits` and `totals` (MemoryStats and `fragmentation`);
+  /// - `tags`: for each tag `tag`, `bytes`, `requested_bytes`, `buffers`, as `tag_stats`;
+  /// - `segments`, the allocations of the device: `kind`, `bytes`, `address` (or the buffer object)
+  ///   in hexadecimal, `age_ms`, and `spans` that cover the segment in order;
+  /// - a span: `offset` in its segment, `bytes`, `state`, and `uses`, the streams whose work may
+  ///   still use what is in no block. In `state` "blocks" also `capacity`, `uncarved` (places whose
+  ///   block was never made) and the other places' `blocks`;
+  /// - a block: `offset` in its segment, `bytes`, `requested`, `state` "taken" or "cached", `tag`
+  /// of
+  ///   its taker or, cached, of the last one, `stream` (0 when any may take it), and
+  ///   `at_most_age_ms`. That is the time since its state last changed without a hit, for hits read
+  ///   no clock: a block that only hits took and returned since is in its state for less.
+  ///
+  /// Exact when no other thread is inside the manager; else blocks are each of their own moment.
+  /// Other calls may go on; those that find nothing in their thread's cache wait for the walk.
+  /// Buffers of 0 bytes are not shown. Text that is no UTF-8 is replaced.
+  [[nodiscard]] std::string snapshot() const;
+
+  /// Makes `peak_bytes` and `peak_reserved_bytes` what is taken and held now. Memory that is being
+  /// asked of the device at the moment counts as held.
+  void reset_peaks();
+
   /// Gives memory that holds no taken buffer and whose last use is over back to the device.
   /// \returns Bytes given back.
   std::size_t trim();
@@ -113,8 +146,12 @@ class HEADRACE_EXPORT MemoryManager {
 
 /// Makes the process's own manager on `device`. The first call wins; a later one changes nothing.
 ///
+/// It is never destroyed: with `report_leaks` its report comes when the process exits, after the
+/// static objects made since this call are gone.
+///
 /// \throws Error  `invalid_argument` for no device.
-HEADRACE_EXPORT void initialize_global_memory_manager(const Device& device);
+HEADRACE_EXPORT void initialize_global_memory_manager(const Device& device,
+                                                      MemoryManagerConfig config = {});
 
 /// The process's own manager.
 ///

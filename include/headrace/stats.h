@@ -39,6 +39,22 @@ struct MemoryStats {
   std::uint64_t host_waits = 0;      ///< Times the host waited so as to reuse a buffer.
   std::uint64_t failures = 0;        ///< Takes that ended in an error.
   std::uint64_t release_errors = 0;  ///< Failures while giving back, which cannot be thrown.
+
+  /// How badly memory that is in no buffer is cut up: 1 - `largest_free_bytes` / `free_bytes`, from
+  /// 0 (one piece, or nothing free) to below 1 (crumbs). All kinds of memory count together.
+  [[nodiscard]] double fragmentation() const noexcept {
+    return free_bytes == 0
+               ? 0.0
+               : 1.0 - static_cast<double>(largest_free_bytes) / static_cast<double>(free_bytes);
+  }
+};
+
+/// What is taken under one MemoryTag.
+struct MemoryTagStats {
+  std::uint64_t bytes = 0;            ///< Capacities of the buffers.
+  std::uint64_t requested_bytes = 0;  ///< What their takers asked for.
+  std::uint64_t buffers = 0;
+  friend bool operator==(const MemoryTagStats&, const MemoryTagStats&) = default;
 };
 
 /// Counts of a CommandBufferPool.

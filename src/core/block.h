@@ -8,6 +8,7 @@
 #include "core/timeline.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -102,17 +103,19 @@ class alignas(64) Block {
 
   // What a take and a return on a hit touch lies in one cache line.
   MemoryPool* pool_ = nullptr;
-  Lane* lane_ = nullptr;              // of the stream it was taken for; null in no stream's hands
-  CacheKey cache_key_ = kNoCacheKey;  // of the pool and `lane_`; nobody's when it is of no class
-  Block* next_ = nullptr;             // in whatever list it is in
+  Lane* lane_ = nullptr;  // of the stream it was taken for; null in no stream's hands
+  // Of the pool, which is none for blocks of no class, and of `lane_`. Changes under the pool's
+  // lock only.
+  CacheKey cache_key_ = kNoCacheKey;
+  Block* next_ = nullptr;                  // in whatever list it is in
   std::atomic<std::size_t> requested_{0};  // 0 while cached; read by snapshots
   // A point of the lane's stream. Taken: where earlier uses end. Cached: where all uses end.
   MarkerSerial serial_ = 0;
   std::size_t capacity_ = 0;
   std::uint16_t slot_ = 0;  // its place among a cache's magazines: kind and class
   DeviceType device_type_ = DeviceType::gpu;
-  bool has_uses_ = false;  // whether any is in the two lists, or an outcome is kept
-  std::uint16_t tag_ = 0;
+  bool has_uses_ = false;              // whether any is in the two lists, or an outcome is kept
+  std::atomic<std::uint16_t> tag_{0};  // of the last take; read by snapshots
 
   MemoryBlock memory_;
   std::uint64_t offset_ = 0;  // into a buffer object; 0 for addresses
@@ -125,7 +128,8 @@ class alignas(64) Block {
   Block* previous_ = nullptr;     // in a list that can lose any of its blocks
   Block* next_chain_ = nullptr;   // of the first block of a chain: the next chain
   std::uint32_t chain_size_ = 0;  // of the first block of a chain
-  std::uint64_t since_ = 0;       // pool's clock at the take or return, where that was not a hit
+  // The last take or return that was not a hit. Guarded by the pool's lock.
+  std::chrono::steady_clock::time_point since_;
 };
 
 }  // namespace headrace::core

@@ -28,6 +28,7 @@ constexpr std::uint32_t pool_of(CacheKey key) noexcept {
   return static_cast<std::uint32_t>(key >> 32U);
 }
 
+/// 0 for the default stream, `kNoShortId` for none.
 constexpr std::uint32_t stream_of(CacheKey key) noexcept {
   return static_cast<std::uint32_t>(key);
 }

@@ -2,7 +2,13 @@
 #include "headrace/error.h"
 #include "headrace/memory_manager.h"
 
+#include "core/access.h"
+#include "core/log.h"
+#include "core/memory_pool.h"
+
+#include <cstdlib>
 #include <mutex>
+#include <utility>
 
 namespace headrace {
 
@@ -16,12 +22,21 @@ Global& global() {
   static auto* instance = new Global;
   return *instance;
 }
+
+void report_leaks_of(const MemoryManager& manager) noexcept {
+  core::ManagerAccess::pool(manager)->report_leaks();
+}
 }  // namespace
 
-void initialize_global_memory_manager(const Device& device) {
+void initialize_global_memory_manager(const Device& device, MemoryManagerConfig config) {
   const std::scoped_lock lock(global().mutex);
-  if (!global().manager) {
-    global().manager = MemoryManager(device);
+  if (global().manager) {
+    return;
+  }
+  const bool report_leaks = config.report_leaks;
+  global().manager = MemoryManager(device, std::move(config));
+  if (report_leaks && std::atexit([] { report_leaks_of(global().manager); }) != 0) {
+    core::log_error("no exit handler is left: the global memory manager will report no leaks");
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/access.h"
 #include "core/memory_pool.h"
+#include "core/memory_snapshot.h"
 #include "core/pointer_table.h"
 
 #include <utility>
@@ -22,7 +23,12 @@ MemoryManager::MemoryManager(Device device, MemoryManagerConfig config) {
     throw Error(ErrorCode::invalid_argument, "A MemoryManager needs an open device.");
   }
   pool_ = core::MemoryPool::make(std::move(device), std::move(config));
-  pointers_ = std::make_shared<core::PointerTable>();
+  // Goes with the last handle, and before the pool: then what is taken was not given back by
+  // anyone.
+  pointers_ = {new core::PointerTable, [pool = pool_](const core::PointerTable* pointers) {
+                 pool->report_leaks();
+                 delete pointers;
+               }};
 }
 
 void MemoryManager::return_buffer(Buffer&& buffer) noexcept {
@@ -55,6 +61,18 @@ std::map<PoolKey, BufferPoolStats> MemoryManager::pool_stats() const {
 
 MemoryStats MemoryManager::stats() const {
   return made(pool_).stats();
+}
+
+std::map<std::string, MemoryTagStats> MemoryManager::tag_stats() const {
+  return core::sums_by_tag(made(pool_).snapshot());
+}
+
+std::string MemoryManager::snapshot() const {
+  return core::to_json(made(pool_).snapshot());
+}
+
+void MemoryManager::reset_peaks() {
+  made(pool_).reset_peaks();
 }
 
 std::size_t MemoryManager::trim() {

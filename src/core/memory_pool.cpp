@@ -6,8 +6,10 @@
 
 #include "core/access.h"
 #include "core/poison.h"
+#include "core/tag_table.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace headrace::core {
@@ -331,6 +333,8 @@ Block* MemoryPool::take_loose(Block& block, const Request& request) {
 
 void MemoryPool::hand_out(Block& block, const Request& request, bool must_wait) {
   unpoison(block);
+  block.tag_.store(CurrentTag::get(), std::memory_order_relaxed);
+  block.since_ = std::chrono::steady_clock::now();
   block.requested_.store(request.size, std::memory_order_relaxed);
   if (must_wait) {
     give_to_lane(block, request);
@@ -344,7 +348,7 @@ void MemoryPool::hand_out(Block& block, const Request& request, bool must_wait) 
 void MemoryPool::give_to_lane(Block& block, const Request& request) {
   block.lane_ = request.lane;
   block.cache_key_ =
-      block.slot_ == kNoSlot ? kNoCacheKey : cache_key(number_, request.stream->short_id());
+      cache_key(block.slot_ == kNoSlot ? kNoShortId : number_, request.stream->short_id());
 }
 
 void MemoryPool::begin_use(Block& block, const Request& request) {

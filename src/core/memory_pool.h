@@ -9,12 +9,14 @@
 #include "core/block.h"
 #include "core/device_state.h"
 #include "core/lane.h"
+#include "core/memory_snapshot.h"
 #include "core/segment_heap.h"
 #include "core/size_class.h"
 #include "core/thread_cache.h"
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -77,8 +79,15 @@ class MemoryPool {
   std::size_t trim();
 
   [[nodiscard]] MemoryStats stats() const;
+  [[nodiscard]] PoolSnapshot snapshot() const;
   [[nodiscard]] std::map<PoolKey, BufferPoolStats> pool_stats() const;
   [[nodiscard]] BufferPoolStats buffer_stats() const;
+
+  /// Makes the peaks what is taken and held now.
+  void reset_peaks();
+
+  /// Logs what is still taken, by tag, if the manager's settings want that.
+  void report_leaks() const noexcept;
 
   /// Takes over what the cache of a thread that ends holds. The link's lock is held.
   void absorb(ThreadCache& cache) noexcept;
@@ -111,6 +120,7 @@ class MemoryPool {
     }
   };
   enum class Fit { one_span, run, any_run };
+  using Clock = std::chrono::steady_clock;
 
   MemoryPool(Device device, MemoryManagerConfig config, std::size_t only_size);
   ~MemoryPool() = default;
@@ -169,7 +179,7 @@ class MemoryPool {
   void keep_from_now_on(Lane& lane) noexcept;
   void give_back_nothing(Block* block) noexcept;
   Ticket end_of_use(Block& block) noexcept;
-  void loosen(Block& block, const Ticket& end);
+  void loosen(Block& block, const Ticket& end, Clock::time_point now);
   void release_span(Span& span);
   /// Makes every cached block a loose one.
   void collect();
@@ -199,6 +209,8 @@ class MemoryPool {
   std::size_t give_to_device(std::vector<SegmentHeap::Removed>&& removed);
   [[noreturn]] void fail(const Request& request);
 
+  [[nodiscard]] MemoryStats stats_now() const;
+  static PoolSnapshot::Span copy_of(const Span& span);
   [[nodiscard]] std::int64_t current_bytes() const;
   [[nodiscard]] std::int64_t current_buffers() const;
   [[nodiscard]] SegmentHeap& heap(DeviceType device_type) {

@@ -136,7 +136,7 @@ Block* MemoryPool::grow(Request& request, std::size_t bytes) {
     request.shortage = Shortage::device;
     return nullptr;
   }
-  heap(request.device_type).add(memory, given);
+  heap(request.device_type).add(memory, given, Clock::now());
   grown_since_collection_ += given;
   poison(memory.host, given);
   ++totals_.misses;

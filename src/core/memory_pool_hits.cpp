@@ -4,6 +4,7 @@
 #include "core/access.h"
 #include "core/memory_pool.h"
 #include "core/poison.h"
+#include "core/tag_table.h"
 
 #include <algorithm>
 #include <utility>
@@ -48,6 +49,7 @@ inline Block* MemoryPool::take_here(std::size_t size,
 
 inline void MemoryPool::hand_over(Block& block, std::size_t size, Tally& tally) noexcept {
   unpoison(block);
+  block.tag_.store(CurrentTag::get(), std::memory_order_relaxed);
   block.requested_.store(size, std::memory_order_relaxed);
   tally.requested.add(static_cast<std::int64_t>(size));
   const std::int64_t bytes = tally.bytes.add(static_cast<std::int64_t>(block.capacity_));

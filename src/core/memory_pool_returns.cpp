@@ -3,8 +3,10 @@
 #include "core/log.h"
 #include "core/memory_pool.h"
 #include "core/poison.h"
+#include "core/stopped_caches.h"
 
 #include <algorithm>
+#include <chrono>
 #include <new>
 #include <utility>
 
@@ -30,7 +32,7 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
     --lane.taken;
     block->writers_.add(block->readers_);
     block->readers_.clear();
-    loosen(*block, end);
+    loosen(*block, end, Clock::now());
     if (block->slot_ == kNoSlot) {
       release_span(*block->span_);
     }
@@ -83,12 +85,14 @@ Ticket MemoryPool::end_of_use(Block& block) noexcept {
   return stream.next();  // Recorded when somebody asks for the memory.
 }
 
-void MemoryPool::loosen(Block& block, const Ticket& end) {
+void MemoryPool::loosen(Block& block, const Ticket& end, Clock::time_point now) {
   if (!end.stream->has_passed(end.serial)) {
     block.writers_.add(end);
     block.has_uses_ = true;
   }
   block.lane_ = nullptr;
+  block.cache_key_ = kNoCacheKey;
+  block.since_ = now;
   block.requested_.store(0, std::memory_order_relaxed);
   if (block.slot_ != kNoSlot) {
     slots_.at(block.slot_).loose.push_newest(block);
@@ -165,9 +169,10 @@ void MemoryPool::loosen_chain(Block* newest, const Lane& lane) {
     Block* older = std::exchange(newest->next_, oldest);
     oldest = std::exchange(newest, older);
   }
+  const Clock::time_point now = oldest == nullptr ? Clock::time_point() : Clock::now();
   while (oldest != nullptr) {
     Block* newer = oldest->next_;
-    loosen(*oldest, {lane.stream, oldest->serial_});
+    loosen(*oldest, {lane.stream, oldest->serial_}, now);
     oldest = newer;
   }
 }

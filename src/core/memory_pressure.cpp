@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "core/memory_pool.h"
 #include "core/poison.h"
+#include "core/stopped_caches.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a pool says of itself.
 #include "core/memory_pool.h"
+#include "core/stopped_caches.h"
 
 #include <algorithm>
 
@@ -31,6 +32,20 @@ std::int64_t MemoryPool::current_buffers() const {
 
 MemoryStats MemoryPool::stats() const {
   const std::scoped_lock lock(mutex_);
+  return stats_now();
+}
+
+void MemoryPool::reset_peaks() {
+  const std::scoped_lock lock(mutex_);
+  const StoppedCaches stopped(caches_);
+  for (const std::shared_ptr<ThreadCache>& cache : caches_) {
+    fold(cache->tally);  // Else its high would be added afterwards.
+  }
+  peak_.store(bytes_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  totals_.peak_reserved_bytes = totals_.reserved_bytes;
+}
+
+MemoryStats MemoryPool::stats_now() const {
   MemoryStats stats = totals_;
   std::int64_t requested = requested_.load(std::memory_order_relaxed);
   std::int64_t peak = peak_.load(std::memory_order_relaxed);

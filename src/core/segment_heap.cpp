@@ -27,10 +27,13 @@ SegmentHeap::~SegmentHeap() {
   }
 }
 
-void SegmentHeap::add(const MemoryBlock& memory, std::size_t size) {
+void SegmentHeap::add(const MemoryBlock& memory,
+                      std::size_t size,
+                      std::chrono::steady_clock::time_point since) {
   auto segment = std::make_unique<Segment>();
   segment->memory = memory;
   segment->size = size;
+  segment->since = since;
   segment->number = ++last_number_;
   Span* span = make_span();
   span->segment = segment.get();

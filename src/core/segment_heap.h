@@ -6,6 +6,7 @@
 #include "core/block.h"
 #include "core/timeline.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -43,6 +44,7 @@ struct Segment {
   std::size_t size = 0;  ///< Bytes asked of the device.
   Span* first = nullptr;
   std::uint64_t number = 0;  ///< In the order of making: the older is filled first.
+  std::chrono::steady_clock::time_point since;  ///< When the device gave it.
 };
 
 /// Segments of one kind of memory, and which ranges of them are free.
@@ -59,7 +61,9 @@ class SegmentHeap {
   ~SegmentHeap();
 
   /// Adds `size` bytes that the device gave, as one free span.
-  void add(const MemoryBlock& memory, std::size_t size);
+  void add(const MemoryBlock& memory,
+           std::size_t size,
+           std::chrono::steady_clock::time_point since = {});
 
   /// Takes `size` bytes that work on `stream` may use at once: the smallest free span that holds
   /// them. A null stream means the host, for which every use must be over.

@@ -2,10 +2,12 @@
 #include "core/staging_pool.h"
 
 #include "headrace/error.h"
+#include "headrace/memory_tag.h"
 
 #include "core/access.h"
 #include "core/log.h"
 #include "core/storage.h"
+#include "core/tag_table.h"
 
 #include <fmt/format.h>
 
@@ -57,6 +59,7 @@ std::optional<StagingBuffer> StagingPoolState::try_get() {
   }
   try {
     auto slot = std::make_shared<StagingSlot>();
+    const MemoryTag tag(kStagingTag);
     slot->buffer = manager_.get_buffer(buffer_size_, DeviceType::cpu, stream_);
     slot->pool = weak_from_this();
     return hold(std::move(slot));

@@ -117,36 +117,10 @@ class alignas(64) ThreadCache {
   const std::shared_ptr<PoolLink> link;
 };
 
-/// Keeps every thread out of its cache. The pool's lock is held, so that nobody
-/// makes a new one.
-class StoppedCaches {
- public:
-  explicit StoppedCaches(const std::vector<std::shared_ptr<ThreadCache>>& caches)
-      : caches_(caches) {
-    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
-      cache->lock.stop();
-    }
-    NativePlatform::heavy_barrier();
-    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
-      cache->lock.await_owner();
-    }
-  }
-  StoppedCaches(const StoppedCaches&) = delete;
-  StoppedCaches& operator=(const StoppedCaches&) = delete;
-  ~StoppedCaches() {
-    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
-      cache->lock.resume();
-    }
-  }
-
- private:
-  const std::vector<std::shared_ptr<ThreadCache>>& caches_;
-};
-
 /// Where the calling thread finds its cache of a pool and a stream: a small table of those used
 /// last.
 struct alignas(32) CacheEntry {
-  CacheKey key = kNoCacheKey;
+  CacheKey key = 0;  ///< 0 where there is none: no pool has that number.
   ThreadCache* cache = nullptr;
   Magazines* magazines = nullptr;
 };

@@ -2,8 +2,10 @@
 #include "loader/slot_memory.h"
 
 #include "headrace/error.h"
+#include "headrace/memory_tag.h"
 
 #include "core/access.h"
+#include "core/tag_table.h"
 
 #include <fmt/format.h>
 
@@ -82,6 +84,8 @@ void SlotMemory::provide(Slot& slot, const std::shared_ptr<const BatchLayout>& l
 }
 
 std::shared_ptr<core::Storage> SlotMemory::make(std::size_t bytes, DeviceType device_type) const {
+  const MemoryTag tag(device_type == DeviceType::cpu ? core::kLoaderSlabsTag
+                                                     : core::kLoaderSlotsTag);
   return core::make_storage(*core::ManagerAccess::pool(manager_), bytes, device_type, stream_);
 }
 
