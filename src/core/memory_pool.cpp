@@ -42,6 +42,7 @@ MemoryPool::MemoryPool(Device device, MemoryManagerConfig config, std::size_t on
       classes_(only_size == 0 ? SizeClasses(config_.size_classes)
                               : SizeClasses::only(capacity_for(only_size, SizeClassPolicy::exact))),
       only_size_(only_size) {
+  NativePlatform::find_heavy_barrier();
   link_->pool = this;
   device_state_->enlist(link_);
 }
