@@ -6,6 +6,7 @@
 #include "core/access.h"
 #include "core/memory_pool.h"
 #include "core/pointer_table.h"
+#include "core/process.h"
 
 #include <utility>
 
@@ -25,7 +26,7 @@ MemoryManager::MemoryManager(Device device, MemoryManagerConfig config) {
     throw Error(ErrorCode::invalid_argument, "A MemoryManager needs an open device.");
   }
   pool_ = core::MemoryPool::make(std::move(device), std::move(config));
-  pointers_ = std::make_shared<core::PointerTable>();
+  pointers_ = core::make_shared_here<core::PointerTable>();
 }
 
 Buffer MemoryManager::get_buffer(std::size_t size, DeviceType device_type, const Stream& stream) {
@@ -47,7 +48,7 @@ void* MemoryManager::allocate_buffer(std::size_t size, const Stream& stream) {
 
 void MemoryManager::release_buffer(void* pointer, const Stream& stream) {
   const core::MemoryPool& pool = made(pool_);
-  if (pointer == nullptr) {
+  if (pointer == nullptr || !pool.process().is_current()) {
     return;
   }
   const std::shared_ptr<core::StreamState> user = pool.device_state().resolve(stream);

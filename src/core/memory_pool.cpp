@@ -48,6 +48,9 @@ MemoryPool::MemoryPool(Device device, MemoryManagerConfig config, std::size_t on
 }
 
 void MemoryPool::close() noexcept {
+  if (!process_.is_current()) {
+    return;
+  }
   {
     const std::scoped_lock lock(link_->mutex);
     link_->pool = nullptr;
@@ -96,6 +99,7 @@ Block* MemoryPool::take_slowly(std::size_t size,
                                DeviceType device_type,
                                const std::shared_ptr<StreamState>& stream,
                                std::uint64_t asked_stream) {
+  process_.require_current("The memory pool");
   if (size == 0) {
     return take_nothing(device_type);
   }

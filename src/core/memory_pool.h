@@ -9,6 +9,7 @@
 #include "core/block.h"
 #include "core/device_state.h"
 #include "core/lane.h"
+#include "core/process.h"
 #include "core/segment_heap.h"
 #include "core/size_class.h"
 #include "core/thread_cache.h"
@@ -49,6 +50,7 @@ class MemoryPool {
 
   [[nodiscard]] const Device& device() const noexcept { return device_; }
   [[nodiscard]] DeviceState& device_state() const noexcept { return *device_state_; }
+  [[nodiscard]] const ProcessStamp& process() const noexcept { return process_; }
 
   /// Bytes of the block that serves `size` bytes. \throws Error  when it cannot be rounded.
   [[nodiscard]] std::size_t capacity_of(std::size_t size) const;
@@ -196,6 +198,7 @@ class MemoryPool {
   }
 
   const std::uint64_t id_;
+  const ProcessStamp process_;
   const Device device_;
   const std::shared_ptr<DeviceState> device_state_;
   const MemoryManagerConfig config_;

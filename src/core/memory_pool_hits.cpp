@@ -97,6 +97,9 @@ inline bool MemoryPool::return_here(Block& block, CacheEntry& entry) noexcept {
 }
 
 [[gnu::noinline]] void MemoryPool::give_back_again(Block* block) noexcept {
+  if (!block->pool_->process_.is_current()) {
+    return;  // A thread of a forked child has no caches of older pools, so it comes this way.
+  }
   block->forget_outcome();  // May run a destructor of the user's: before any lock.
   CacheEntry* entry = ThreadCaches::find_again(block->pool_->id_, block->stream_id_);
   if (entry != nullptr && block->slot_ != kNoSlot &&

@@ -28,6 +28,7 @@ std::int64_t MemoryPool::current_buffers() const {
 }
 
 MemoryStats MemoryPool::stats() const {
+  process_.require_current("The memory pool");
   const std::scoped_lock lock(mutex_);
   MemoryStats stats = totals_;
   std::int64_t requested = requested_.load(std::memory_order_relaxed);
@@ -57,6 +58,7 @@ MemoryStats MemoryPool::stats() const {
 }
 
 std::map<PoolKey, BufferPoolStats> MemoryPool::pool_stats() const {
+  process_.require_current("The memory pool");
   const std::scoped_lock lock(mutex_);
   std::map<PoolKey, BufferPoolStats> all;
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
@@ -84,6 +86,7 @@ std::map<PoolKey, BufferPoolStats> MemoryPool::pool_stats() const {
 }
 
 BufferPoolStats MemoryPool::buffer_stats() const {
+  process_.require_current("The memory pool");
   const std::scoped_lock lock(mutex_);
   const auto taken = static_cast<std::size_t>(current_buffers());
   return {existing_ - std::min(existing_, taken), existing_, config_.count_limit};

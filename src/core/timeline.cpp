@@ -31,6 +31,7 @@ StreamState::StreamState(std::shared_ptr<BackendDevice> device,
       backend_(std::move(backend)) {}
 
 NativeHandle StreamState::native_handle() {
+  require_current();
   const std::scoped_lock lock(mutex_);
   if (!retired_) {
     exposed_.store(true, std::memory_order_release);
@@ -39,11 +40,13 @@ NativeHandle StreamState::native_handle() {
 }
 
 bool StreamState::is_capturing() const {
+  require_current();
   const std::scoped_lock lock(mutex_);
   return backend_ && backend_->is_capturing();
 }
 
 void StreamState::submit(std::shared_ptr<Submission> submission) {
+  require_current();
   const std::scoped_lock lock(mutex_);
   if (!backend_) {
     throw Error(ErrorCode::internal, "Work was submitted to a stream that is closed.");
@@ -70,6 +73,7 @@ Ticket StreamState::mark() {
 }
 
 std::shared_ptr<BackendStream> StreamState::recorded(MarkerSerial serial) {
+  require_current();
   const std::scoped_lock lock(mutex_);
   while (backend_ && recorded_.load(std::memory_order_relaxed) < serial) {
     const MarkerSerial next = recorded_.load(std::memory_order_relaxed) + 1;
@@ -96,7 +100,7 @@ void StreamState::raise_completed(MarkerSerial serial) noexcept {
 }
 
 bool StreamState::is_complete(MarkerSerial serial) noexcept {
-  if (has_passed(serial)) {
+  if (has_passed(serial) || !process_.is_current()) {
     return true;
   }
   try {
@@ -128,6 +132,7 @@ void StreamState::wait(MarkerSerial serial) {
 }
 
 bool StreamState::wait(MarkerSerial serial, std::chrono::nanoseconds timeout) {
+  require_current();
   if (serial <= completed_.load(std::memory_order_acquire)) {
     return true;
   }
@@ -143,6 +148,8 @@ bool StreamState::wait(MarkerSerial serial, std::chrono::nanoseconds timeout) {
 }
 
 void StreamState::wait_on(const Ticket& ticket) {
+  require_current();
+  ticket.stream->require_current();
   if (ticket.stream.get() == this || ticket.stream->is_complete(ticket.serial)) {
     return;
   }
