@@ -34,6 +34,7 @@ ROOMS = {
     "tests/unit": INTERNAL_TESTS,
     "tests/sources": INTERNAL_TESTS,
     "tests/loader": INTERNAL_TESTS,
+    "tests/life": INTERNAL_TESTS,
     "tests/device": ("headrace support", "test fmt json"),
     "tests/cli": ("headrace cli support", "test fmt json"),
     "tests/support": ("headrace kernels core support", "test fmt json"),

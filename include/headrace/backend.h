@@ -218,6 +218,9 @@ class HEADRACE_EXPORT BackendDevice {
 };
 
 /// A way to reach devices.
+///
+/// Threads: one call at a time. Fork: a child calls it as a new process would; devices and streams
+/// that were opened before get no call there, and are not destroyed.
 class HEADRACE_EXPORT Backend {
  public:
   Backend() = default;

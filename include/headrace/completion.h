@@ -34,7 +34,8 @@ class HEADRACE_EXPORT Completion {
   /// Looks without waiting. \returns Whether the work is done. \throws Error  as `wait`.
   [[nodiscard]] bool try_wait() const;
 
-  /// Looks without waiting; work that failed is done too.
+  /// Looks without waiting; work that failed is done too, and so is, in a child of fork(), the
+  /// parent's.
   [[nodiscard]] bool is_done() const noexcept;
 
  private:

@@ -19,6 +19,13 @@ struct DeviceAccess;
 /// An open device. A cheap shared value; the device closes with its last user.
 ///
 /// Threads: safe from any thread.
+/// Fork: in a child of fork(), whatever was made before it (devices, streams, managers, tensors,
+/// pools, loaders) is dead: calls that give, wait or submit throw `unsupported`, what gives back
+/// and what destroys does nothing, and its memory stays where it is. Facts (`info`, shapes, sizes)
+/// can be read. The child opens the device again and makes its own. A child that is made on one of
+/// Headrace's own threads (in a handler, a launch or a source's read) must not return from there:
+/// it ends or runs another program.
+/// Exit: this and all other handles may be static or thread-local objects.
 class HEADRACE_EXPORT Device {
  public:
   /// No device; every call but the operator throws `invalid_argument`.
@@ -55,7 +62,7 @@ HEADRACE_EXPORT std::vector<DeviceInfo> list_devices();
 
 /// Opens the device named `spec`: "auto" (the first of `list_devices`), "host", "cuda:0",
 /// "vulkan:1"; a backend's name alone means its device 0. Opening a device again gives the same
-/// one.
+/// one; in a child of fork(), one of its own.
 ///
 /// \throws Error  `invalid_argument` when no device has that name; the text lists those there are.
 HEADRACE_EXPORT Device open_device(std::string_view spec = "auto");

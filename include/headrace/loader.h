@@ -138,7 +138,7 @@ class HEADRACE_EXPORT GPUBatch {
 /// Order: batch b of an epoch is a function of the seed, the epoch, the shard and b, whatever the
 /// workers do. Threads: safe from any thread; consumers share one sequence of batches.
 /// Life: the destructor stops; the loader's own source may call it from a read. Batches may outlive
-/// the loader.
+/// the loader. Fork: see Device.
 /// Design: docs/design/006-loader.md.
 class HEADRACE_EXPORT AsyncDataLoader {
  public:

@@ -48,6 +48,8 @@ struct MemoryManagerConfig {
 /// Pools of device memory, one for each capacity and kind.
 ///
 /// A cheap shared value. Threads: safe from any thread.
+/// Fork: in a child of the process that made it, calls throw `unsupported` and its buffers, when
+/// they are given back or destroyed, stay where they are; see Device.
 class HEADRACE_EXPORT MemoryManager {
  public:
   /// No manager; every call but the operator throws `invalid_argument`.
@@ -145,6 +147,7 @@ class HEADRACE_EXPORT MemoryManager {
 };
 
 /// Makes the process's own manager on `device`. The first call wins; a later one changes nothing.
+/// Fork: the first call in a child wins there.
 ///
 /// It is never destroyed: with `report_leaks` its report comes when the process exits, after the
 /// static objects made since this call are gone.
@@ -155,7 +158,8 @@ HEADRACE_EXPORT void initialize_global_memory_manager(const Device& device,
 
 /// The process's own manager.
 ///
-/// \throws Error  `invalid_argument` before `initialize_global_memory_manager`.
+/// \throws Error  `invalid_argument` before `initialize_global_memory_manager`; `unsupported` in a
+///                child of fork() before its own call of it.
 HEADRACE_EXPORT MemoryManager global_memory_manager();
 
 /// The device of the process's own manager. \throws Error  as `global_memory_manager`.

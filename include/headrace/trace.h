@@ -7,12 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
-#include <mutex>
-#include <set>
-#include <string>
+#include <memory>
 #include <string_view>
-#include <vector>
 
 namespace headrace {
 
@@ -21,7 +17,7 @@ namespace headrace {
 ///
 /// Of more events than it may keep, the newest are kept and the others counted.
 /// Threads: safe from any thread. Recording takes a lock and keeps 40 bytes an event, and every
-/// name once.
+/// name once. Fork: in a child of the process that made it, every call throws `unsupported`.
 class HEADRACE_EXPORT Trace {
  public:
   using Clock = std::chrono::steady_clock;
@@ -30,6 +26,9 @@ class HEADRACE_EXPORT Trace {
   /// \param most_events  Events kept, at least 1.
   /// \throws Error  `invalid_argument` when it is 0.
   explicit Trace(std::size_t most_events = 1'000'000);
+  Trace(const Trace&) = delete;
+  Trace& operator=(const Trace&) = delete;
+  ~Trace();
 
   /// A track, by name; the same name is the same track.
   std::uint32_t track(std::string_view name);
@@ -53,22 +52,10 @@ class HEADRACE_EXPORT Trace {
   void write(const std::filesystem::path& path) const;
 
  private:
-  struct Event {
-    const std::string* stage;
-    std::uint32_t track;
-    std::int64_t begin_ns;
-    std::int64_t length_ns;
-    std::uint64_t batch;
-  };
+  struct State;
+  State& here() const;
 
-  const Clock::time_point origin_;
-  const std::size_t most_events_;
-  mutable std::mutex mutex_;
-  std::vector<std::string> tracks_;            // guarded by mutex_
-  std::set<std::string, std::less<>> stages_;  // guarded by mutex_
-  std::vector<Event> events_;                  // guarded by mutex_; a ring once it is full
-  std::size_t oldest_ = 0;                     // guarded by mutex_; index into events_
-  std::uint64_t dropped_ = 0;                  // guarded by mutex_
+  const std::shared_ptr<State> state_;
 };
 
 }  // namespace headrace

@@ -13,11 +13,16 @@ bool membarrier(int command) noexcept {
 }
 }  // namespace
 
-const bool NativePlatform::has_heavy_barrier_ =
-    membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+constinit std::atomic<bool> NativePlatform::has_heavy_barrier_{false};
+
+void NativePlatform::find_heavy_barrier() noexcept {
+  if (!has_heavy_barrier() && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)) {
+    has_heavy_barrier_.store(true, std::memory_order_relaxed);
+  }
+}
 
 void NativePlatform::heavy_barrier() noexcept {
-  if (has_heavy_barrier_ && !membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) {
+  if (has_heavy_barrier() && !membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) {
     // A fork may have left the new process unregistered.
     membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
     membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);

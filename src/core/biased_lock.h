@@ -15,7 +15,12 @@ struct NativePlatform {
   using Atomic = std::atomic<T>;
 
   /// Whether `heavy_barrier` works, so that the owner may do without a barrier of its own.
-  static bool has_heavy_barrier() noexcept { return has_heavy_barrier_; }
+  static bool has_heavy_barrier() noexcept {
+    return has_heavy_barrier_.load(std::memory_order_relaxed);
+  }
+  /// Finds that out; until then it counts as no. Before the first lock is made, for the two sides
+  /// of one must think the same.
+  static void find_heavy_barrier() noexcept;
   /// Makes every thread of the process pass a full barrier before it returns.
   static void heavy_barrier() noexcept;
   /// Keeps the compiler, but not the processor, from moving memory accesses across.
@@ -23,7 +28,8 @@ struct NativePlatform {
   static void pause() noexcept { std::this_thread::yield(); }
 
  private:
-  static const bool has_heavy_barrier_;
+  // Not found out by a static constructor: others may run earlier and use memory already.
+  static constinit std::atomic<bool> has_heavy_barrier_;
 };
 
 /// A lock with an owner: one thread, which enters and leaves it with two stores and a load. Any

@@ -42,6 +42,7 @@ void* Buffer::data() const {
   if (size_ == 0) {
     return nullptr;
   }
+  block_->owner().process().require_current("The buffer");
   if (block_->memory().host == nullptr) {
     throw Error(ErrorCode::unsupported,
                 "The host cannot see " + std::string(to_string(block_->device_type())) +

@@ -5,6 +5,7 @@
 
 #include "core/access.h"
 #include "core/command_pool.h"
+#include "core/process.h"
 #include "core/storage.h"
 #include "kernels/convert.h"
 
@@ -35,6 +36,7 @@ CommandPoolState& made(const std::shared_ptr<CommandPoolState>& pool) {
   if (!pool) {
     throw Error(ErrorCode::invalid_argument, "This CommandBufferPool was moved from.");
   }
+  pool->process().require_current("The CommandBufferPool");
   return *pool;
 }
 
@@ -153,7 +155,7 @@ CommandBufferPool::CommandBufferPool(Stream stream,
                             stream ? "a stream" : "Stream{}",
                             max_buffers));
   }
-  state_ = std::make_shared<CommandPoolState>(stream, max_buffers, std::move(trace));
+  state_ = core::make_shared_here<CommandPoolState>(stream, max_buffers, std::move(trace));
 }
 
 CommandBufferPool& CommandBufferPool::operator=(CommandBufferPool&& other) noexcept {

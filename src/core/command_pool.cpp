@@ -97,7 +97,7 @@ std::shared_ptr<CommandSlot> CommandPoolState::take_locked() {
     return nullptr;
   }
   idle_.reserve(stats_.total_buffers + 1);  // Giving it back cannot fail.
-  auto slot = std::make_shared<CommandSlot>();
+  auto slot = make_shared_here<CommandSlot>();
   slot->id = ++last_id_;
   slot->pool = weak_from_this();
   slot->stream = stream_;
@@ -152,6 +152,9 @@ CommandPoolState::InHand::~InHand() {
 }
 
 void CommandPoolState::put_back(std::shared_ptr<CommandSlot> slot) noexcept {
+  if (!process_.is_current()) {
+    return;
+  }
   slot->clear();
   const std::scoped_lock lock(mutex_);
   idle_.push_back(std::move(slot));
@@ -261,6 +264,9 @@ Completion CommandPoolState::track(InFlight entry) {
 }
 
 void CommandPoolState::settle() noexcept {
+  if (!process_.is_current()) {
+    return;
+  }
   const std::scoped_lock lock(mutex_);
   while (!in_flight_.empty() && is_passed(in_flight_.front().completion->ticket())) {
     InFlight& done = in_flight_.front();
@@ -356,6 +362,9 @@ void CommandPoolState::wait_for_work() noexcept {
 }
 
 void CommandPoolState::cleanup(bool closing) noexcept {
+  if (!process_.is_current()) {
+    return;
+  }
   wait_for_work();
   std::vector<std::shared_ptr<CommandSlot>> dropped;
   std::thread worker;

@@ -4,6 +4,7 @@
 #include "headrace/command_buffer.h"
 
 #include "core/completion_state.h"
+#include "core/process.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -63,6 +64,7 @@ class CommandPoolState : public std::enable_shared_from_this<CommandPoolState> {
   Completion execute(CommandBuffer&& buffer, std::vector<Handler> handlers);
   Completion execute_batch(std::span<const BatchOperation> operations);
   [[nodiscard]] CommandPoolStats stats();
+  [[nodiscard]] const ProcessStamp& process() const noexcept { return process_; }
 
   /// Moves what is done out of flight.
   void settle() noexcept;
@@ -106,6 +108,7 @@ class CommandPoolState : public std::enable_shared_from_this<CommandPoolState> {
   [[nodiscard]] bool on_worker() const noexcept;
   CommandBuffer hold(std::shared_ptr<CommandSlot> slot);
 
+  const ProcessStamp process_;
   const std::shared_ptr<StreamLease> stream_;
   const std::size_t max_buffers_;
   const std::shared_ptr<Trace> trace_;

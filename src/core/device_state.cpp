@@ -59,8 +59,8 @@ DeviceState::~DeviceState() {
 }
 
 Stream DeviceState::adopt(std::shared_ptr<BackendStream> backend, StreamState::Owner owner) {
-  auto stream = std::make_shared<StreamState>(backend_, std::move(backend), owner);
-  auto lease = std::make_shared<StreamLease>(weak_from_this(), stream);
+  auto stream = make_shared_here<StreamState>(backend_, std::move(backend), owner);
+  auto lease = make_shared_here<StreamLease>(weak_from_this(), stream);
   const std::scoped_lock lock(mutex_);
   std::erase_if(streams_, [](const std::weak_ptr<StreamState>& s) { return s.expired(); });
   streams_.push_back(stream);
@@ -68,6 +68,7 @@ Stream DeviceState::adopt(std::shared_ptr<BackendStream> backend, StreamState::O
 }
 
 Stream DeviceState::default_stream() {
+  require_current();
   std::call_once(default_made_, [this] {
     default_stream_ =
         StreamAccess::lease(adopt(backend_->default_stream(), StreamState::Owner::headrace));
@@ -76,17 +77,21 @@ Stream DeviceState::default_stream() {
 }
 
 Stream DeviceState::make_stream() {
+  require_current();
   reap();
   return adopt(backend_->make_stream(), StreamState::Owner::headrace);
 }
 
 Stream DeviceState::adopt_stream(NativeHandle handle) {
+  require_current();
   return adopt(backend_->adopt_stream(handle), StreamState::Owner::adopted);
 }
 
 std::shared_ptr<StreamState> DeviceState::resolve(const Stream& stream) {
+  require_current();
   const Stream meant = stream ? stream : default_stream();
   const std::shared_ptr<StreamState>& state = StreamAccess::state(meant);
+  state->require_current();
   if (&state->device() != backend_.get()) {
     throw Error(ErrorCode::invalid_argument,
                 "Stream " + std::to_string(state->id()) + " is of " + state->device().info().spec +
@@ -96,6 +101,7 @@ std::shared_ptr<StreamState> DeviceState::resolve(const Stream& stream) {
 }
 
 void DeviceState::synchronize() {
+  require_current();
   std::vector<std::shared_ptr<StreamState>> streams;
   {
     const std::scoped_lock lock(mutex_);
@@ -121,6 +127,7 @@ void DeviceState::bury(const MemoryBlock& memory, UseList&& uses) noexcept {
 }
 
 void DeviceState::enlist(const std::shared_ptr<PoolLink>& pool) {
+  require_current();
   const std::scoped_lock lock(mutex_);
   std::erase_if(pools_, [](const std::weak_ptr<PoolLink>& link) { return link.expired(); });
   pools_.push_back(pool);

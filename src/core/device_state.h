@@ -4,6 +4,7 @@
 #include "headrace/device.h"
 #include "headrace/stream.h"
 
+#include "core/process.h"
 #include "core/timeline.h"
 
 #include <memory>
@@ -33,7 +34,7 @@ class StreamLease {
 /// An open device: its streams, and the memory that waits for its last use before it can go back.
 ///
 /// Threads: safe from any thread. Lock order: `mutex_` before a StreamState's; nothing is waited
-/// for and no backend memory is released under it.
+/// for and no backend memory is released under it. Fork: a child can only ask what it is.
 class DeviceState : public std::enable_shared_from_this<DeviceState> {
  public:
   explicit DeviceState(std::shared_ptr<BackendDevice> backend);
@@ -75,7 +76,9 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
     UseList uses;
   };
   Stream adopt(std::shared_ptr<BackendStream> backend, StreamState::Owner owner);
+  void require_current() const { process_.require_current("The device"); }
 
+  const ProcessStamp process_;
   const std::shared_ptr<BackendDevice> backend_;
   const DeviceInfo info_;
   const DeviceCaps caps_;

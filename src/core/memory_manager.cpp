@@ -7,6 +7,7 @@
 #include "core/memory_pool.h"
 #include "core/memory_snapshot.h"
 #include "core/pointer_table.h"
+#include "core/process.h"
 
 #include <utility>
 
@@ -26,8 +27,10 @@ MemoryManager::MemoryManager(Device device, MemoryManagerConfig config) {
   // Goes with the last handle, and before the pool: then what is taken was not given back by
   // anyone.
   pointers_ = {new core::PointerTable, [pool = pool_](const core::PointerTable* pointers) {
-                 pool->report_leaks();
-                 delete pointers;
+                 if (pool->process().is_current()) {
+                   pool->report_leaks();
+                   delete pointers;
+                 }
                }};
 }
 
@@ -45,7 +48,7 @@ void* MemoryManager::allocate_buffer(std::size_t size, const Stream& stream) {
 
 void MemoryManager::release_buffer(void* pointer, const Stream& stream) {
   const core::MemoryPool& pool = made(pool_);
-  if (pointer == nullptr) {
+  if (pointer == nullptr || !pool.process().is_current()) {
     return;
   }
   const std::shared_ptr<core::StreamState> user = pool.device_state().resolve(stream);

@@ -44,11 +44,15 @@ MemoryPool::MemoryPool(Device device, MemoryManagerConfig config, std::size_t on
       classes_(only_size == 0 ? SizeClasses(config_.size_classes)
                               : SizeClasses::only(capacity_for(only_size, SizeClassPolicy::exact))),
       only_size_(only_size) {
+  NativePlatform::find_heavy_barrier();
   link_->pool = this;
   device_state_->enlist(link_);
 }
 
 void MemoryPool::close() noexcept {
+  if (!process_.is_current()) {
+    return;
+  }
   {
     const std::scoped_lock lock(link_->mutex);
     link_->pool = nullptr;
@@ -97,6 +101,7 @@ Block* MemoryPool::take_slowly(std::size_t size,
                                DeviceType device_type,
                                const std::shared_ptr<StreamState>& stream,
                                CacheKey key) {
+  process_.require_current("The memory pool");
   if (size == 0) {
     return take_nothing(device_type);
   }

@@ -10,6 +10,7 @@
 #include "core/device_state.h"
 #include "core/lane.h"
 #include "core/memory_snapshot.h"
+#include "core/process.h"
 #include "core/segment_heap.h"
 #include "core/size_class.h"
 #include "core/thread_cache.h"
@@ -51,6 +52,7 @@ class MemoryPool {
 
   [[nodiscard]] const Device& device() const noexcept { return device_; }
   [[nodiscard]] DeviceState& device_state() const noexcept { return *device_state_; }
+  [[nodiscard]] const ProcessStamp& process() const noexcept { return process_; }
 
   /// Bytes of the block that serves `size` bytes. \throws Error  when it cannot be rounded.
   [[nodiscard]] std::size_t capacity_of(std::size_t size) const;
@@ -218,6 +220,7 @@ class MemoryPool {
   }
 
   const std::uint32_t number_;  // as thread caches know it
+  const ProcessStamp process_;
   const Device device_;
   const std::shared_ptr<DeviceState> device_state_;
   const MemoryManagerConfig config_;

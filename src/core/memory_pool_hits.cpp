@@ -120,6 +120,9 @@ void MemoryPool::give_back(Block* block) noexcept {
 }
 
 void MemoryPool::give_back_again(Block* block) noexcept {
+  if (!block->pool_->process_.is_current()) {
+    return;  // A thread of a forked child has no caches of older pools, so it comes this way.
+  }
   block->forget_outcome();  // May run a destructor of the user's: before any lock.
   const CacheEntry* entry = ThreadCaches::find_again(block->cache_key_);
   if (entry != nullptr && block->is_used_only_on(*block->lane_->stream)) {

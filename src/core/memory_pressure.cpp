@@ -121,6 +121,7 @@ std::size_t MemoryPool::give_to_device(std::vector<SegmentHeap::Removed>&& remov
 }
 
 std::size_t MemoryPool::trim() {
+  process_.require_current("The memory pool");
   device_state_->reap();
   return release_cached();
 }

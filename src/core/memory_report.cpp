@@ -31,11 +31,13 @@ std::int64_t MemoryPool::current_buffers() const {
 }
 
 MemoryStats MemoryPool::stats() const {
+  process_.require_current("The memory pool");
   const std::scoped_lock lock(mutex_);
   return stats_now();
 }
 
 void MemoryPool::reset_peaks() {
+  process_.require_current("The memory pool");
   const std::scoped_lock lock(mutex_);
   const StoppedCaches stopped(caches_);
   for (const std::shared_ptr<ThreadCache>& cache : caches_) {
@@ -76,6 +78,7 @@ MemoryStats MemoryPool::stats_now() const {
 }
 
 std::map<PoolKey, BufferPoolStats> MemoryPool::pool_stats() const {
+  process_.require_current("The memory pool");
   const std::scoped_lock lock(mutex_);
   std::map<PoolKey, BufferPoolStats> all;
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
@@ -103,6 +106,7 @@ std::map<PoolKey, BufferPoolStats> MemoryPool::pool_stats() const {
 }
 
 BufferPoolStats MemoryPool::buffer_stats() const {
+  process_.require_current("The memory pool");
   const std::scoped_lock lock(mutex_);
   const auto taken = static_cast<std::size_t>(current_buffers());
   return {existing_ - std::min(existing_, taken), existing_, config_.count_limit};

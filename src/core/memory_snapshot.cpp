@@ -13,6 +13,7 @@
 namespace headrace::core {
 
 PoolSnapshot MemoryPool::snapshot() const {
+  process_.require_current("The memory pool");
   PoolSnapshot all{.manager = config_.name,
                    .device = device_state_->info().spec,
                    .byte_limit = config_.byte_limit,

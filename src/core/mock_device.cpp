@@ -430,11 +430,21 @@ std::size_t MockState::live_bytes() const {
 
 namespace headrace {
 
+namespace {
+core::MockState& here(const std::shared_ptr<core::MockState>& state) {
+  state->process().require_current("The mock device");
+  return *state;
+}
+}  // namespace
+
 MockDevice::MockDevice(MockDeviceConfig config)
-    : state_(std::make_shared<core::MockState>(config)),
-      device_(core::DeviceAccess::make(std::make_shared<core::DeviceState>(state_))) {}
+    : state_(core::make_shared_here<core::MockState>(config)),
+      device_(core::DeviceAccess::make(core::make_shared_here<core::DeviceState>(state_))) {}
 
 MockDevice::~MockDevice() {
+  if (!state_->process().is_current()) {
+    return;
+  }
   state_->run_by_itself();
   state_->wait_for_running();
   const std::weak_ptr<core::DeviceState> users = core::DeviceAccess::state(device_);
@@ -446,34 +456,34 @@ MockDevice::~MockDevice() {
 }
 
 bool MockDevice::step() {
-  return state_->step_any();
+  return here(state_).step_any();
 }
 bool MockDevice::step(std::size_t stream_number) {
-  return state_->step(stream_number);
+  return here(state_).step(stream_number);
 }
 void MockDevice::complete_all() {
-  state_->complete_all();
+  here(state_).complete_all();
 }
 std::size_t MockDevice::pending() const {
-  return state_->pending();
+  return here(state_).pending();
 }
 void MockDevice::fail(MockCall call, std::uint64_t nth, ErrorCode code) {
-  state_->fail(call, nth, code);
+  here(state_).fail(call, nth, code);
 }
 void MockDevice::lose() {
-  state_->lose();
+  here(state_).lose();
 }
 void MockDevice::set_capturing(bool capturing) {
-  state_->set_capturing(capturing);
+  here(state_).set_capturing(capturing);
 }
 std::uint64_t MockDevice::count(MockCall call) const {
-  return state_->count(call);
+  return here(state_).count(call);
 }
 std::size_t MockDevice::live_allocations() const {
-  return state_->live_allocations();
+  return here(state_).live_allocations();
 }
 std::size_t MockDevice::live_bytes() const {
-  return state_->live_bytes();
+  return here(state_).live_bytes();
 }
 
 }  // namespace headrace

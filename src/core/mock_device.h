@@ -4,6 +4,8 @@
 #include "headrace/backend.h"
 #include "headrace/testing.h"
 
+#include "core/process.h"
+
 #include <array>
 #include <condition_variable>
 #include <deque>
@@ -66,6 +68,7 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
   [[nodiscard]] std::uint64_t count(MockCall call) const;
   [[nodiscard]] std::size_t live_allocations() const;
   [[nodiscard]] std::size_t live_bytes() const;
+  [[nodiscard]] const ProcessStamp& process() const noexcept { return process_; }
 
  private:
   struct Marker {
@@ -100,6 +103,7 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
   bool step_any_locked(std::unique_lock<std::mutex>& lock);
   std::shared_ptr<BackendStream> make_stream_locked(std::size_t queue);
 
+  const ProcessStamp process_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   const MockDeviceConfig config_;

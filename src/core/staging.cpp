@@ -3,6 +3,7 @@
 
 #include "headrace/error.h"
 
+#include "core/process.h"
 #include "core/staging_pool.h"
 
 #include <fmt/format.h>
@@ -19,6 +20,7 @@ StagingPoolState& made(const std::shared_ptr<StagingPoolState>& pool) {
   if (!pool) {
     throw Error(ErrorCode::invalid_argument, "This StagingBufferPool was moved from.");
   }
+  pool->process().require_current("The StagingBufferPool");
   return *pool;
 }
 
@@ -62,7 +64,7 @@ StagingBufferPool::StagingBufferPool(MemoryManager manager,
                     max_buffers,
                     buffer_size));
   }
-  state_ = std::make_shared<StagingPoolState>(std::move(manager), max_buffers, buffer_size);
+  state_ = core::make_shared_here<StagingPoolState>(std::move(manager), max_buffers, buffer_size);
 }
 
 StagingBufferPool& StagingBufferPool::operator=(StagingBufferPool&& other) noexcept {

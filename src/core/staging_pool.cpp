@@ -58,7 +58,7 @@ std::optional<StagingBuffer> StagingPoolState::try_get() {
     ++stats_.total_buffers;
   }
   try {
-    auto slot = std::make_shared<StagingSlot>();
+    auto slot = make_shared_here<StagingSlot>();
     const MemoryTag tag(kStagingTag);
     slot->buffer = manager_.get_buffer(buffer_size_, DeviceType::cpu, stream_);
     slot->pool = weak_from_this();
@@ -102,6 +102,9 @@ StagingBuffer StagingPoolState::get() {
 }
 
 void StagingPoolState::put_back(std::shared_ptr<StagingSlot> slot) noexcept {
+  if (!process_.is_current()) {
+    return;
+  }
   const std::scoped_lock lock(mutex_);
   idle_.push_back(std::move(slot));
   changed_.notify_one();
@@ -225,6 +228,9 @@ StagingPoolStats StagingPoolState::stats() {
 }
 
 void StagingPoolState::cleanup() noexcept {
+  if (!process_.is_current()) {
+    return;
+  }
   try {
     wait_for_all();
   } catch (const std::exception& error) {

@@ -4,6 +4,7 @@
 #include "headrace/staging.h"
 
 #include "core/device_state.h"
+#include "core/process.h"
 
 #include <condition_variable>
 #include <deque>
@@ -39,6 +40,7 @@ class StagingPoolState : public std::enable_shared_from_this<StagingPoolState> {
   void wait_for_all();
   [[nodiscard]] StagingPoolStats stats();
   void cleanup() noexcept;
+  [[nodiscard]] const ProcessStamp& process() const noexcept { return process_; }
 
  private:
   struct InFlight {
@@ -58,6 +60,7 @@ class StagingPoolState : public std::enable_shared_from_this<StagingPoolState> {
   void settle_locked();
   StagingBuffer hold(std::shared_ptr<StagingSlot> slot);
 
+  const ProcessStamp process_;
   MemoryManager manager_;
   const std::size_t max_buffers_;
   const std::size_t buffer_size_;

@@ -37,6 +37,7 @@ Storage& storage_of(const Tensor& tensor, const char* call) {
   if (!storage) {
     throw Error(ErrorCode::invalid_argument, fmt::format("{} was given an empty tensor.", call));
   }
+  storage->pool().process().require_current("The tensor");
   return *storage;
 }
 

@@ -33,6 +33,7 @@ void Stream::wait_for(const Completion& completion) const {
     return;
   }
   const auto& mine = core::StreamAccess::state(*this);
+  state->ticket().stream->require_current();
   if (&state->ticket().stream->device() != &mine->device()) {
     throw Error(ErrorCode::invalid_argument,
                 "A stream of " + mine->device().info().spec + " cannot wait for work on " +

@@ -3,6 +3,8 @@
 
 #include "headrace/error.h"
 
+#include "core/process.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,10 +18,10 @@ constinit thread_local TagNumber CurrentTag::number_ = 0;
 
 namespace {
 
+/// Guarded by the mutex of the process's tables.
 struct Table {
-  std::mutex mutex;
-  std::deque<std::string> names{""};                        // by number; guarded by mutex
-  std::unordered_map<std::string_view, TagNumber> numbers;  // of `names`; guarded by mutex
+  std::deque<std::string> names{""};                        // by number
+  std::unordered_map<std::string_view, TagNumber> numbers;  // of `names`
 
   Table() {
     for (const std::string_view name : {kLoaderSlotsTag, kLoaderSlabsTag, kStagingTag}) {
@@ -70,8 +72,8 @@ TagNumber tag_number(std::string_view name) {
     return 0;
   }
   require_fit(name);
+  const std::scoped_lock lock(tables_mutex());
   Table& all = table();
-  const std::scoped_lock lock(all.mutex);
   if (const auto found = all.numbers.find(name); found != all.numbers.end()) {
     return found->second;
   }
@@ -86,8 +88,8 @@ TagNumber tag_number(std::string_view name) {
 }
 
 std::string tag_name(TagNumber number) {
+  const std::scoped_lock lock(tables_mutex());
   Table& all = table();
-  const std::scoped_lock lock(all.mutex);
   return all.names.at(number);
 }
 

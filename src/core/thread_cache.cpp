@@ -9,19 +9,21 @@ namespace headrace::core {
 
 constinit thread_local ThreadCaches::Table* ThreadCaches::table_ = nullptr;
 
-/// Owns a thread's table. Its destructor runs before those of objects made earlier in the thread,
+/// Ends a thread's table. Its destructor runs before those of objects made earlier in the thread,
 /// which may still return blocks: they find no table, and the pool takes them directly.
 struct ThreadCaches::Holder {
-  Table table;
   bool* has_ended;
 
-  explicit Holder(bool* ended) : has_ended(ended) { table_ = &table; }
+  explicit Holder(bool* ended) : has_ended(ended) {}
   Holder(const Holder&) = delete;
   Holder& operator=(const Holder&) = delete;
   ~Holder() {
     *has_ended = true;
-    table_ = nullptr;
-    for (const std::shared_ptr<ThreadCache>& cache : table.caches) {
+    const std::unique_ptr<Table> table(std::exchange(table_, nullptr));
+    if (!table) {
+      return;  // Left behind by a fork, and none was made since.
+    }
+    for (const std::shared_ptr<ThreadCache>& cache : table->caches) {
       const std::scoped_lock lock(cache->link->mutex);
       if (cache->link->pool != nullptr) {
         cache->link->pool->absorb(*cache);
@@ -35,8 +37,11 @@ ThreadCaches::Table* ThreadCaches::table() {
   if (has_ended) {
     return nullptr;
   }
-  static thread_local Holder holder(&has_ended);
-  return &holder.table;
+  static thread_local const Holder holder(&has_ended);
+  if (table_ == nullptr) {
+    table_ = new Table;
+  }
+  return table_;
 }
 
 const CacheEntry* ThreadCaches::find_again(CacheKey key) noexcept {

@@ -146,6 +146,9 @@ class ThreadCaches {
   /// Keeps a new cache. \returns False when the thread is about to end.
   static bool keep(const std::shared_ptr<ThreadCache>& cache);
 
+  /// Lets the calling thread of a forked child begin anew; what it kept stays where it is.
+  static void leave_behind() noexcept { table_ = nullptr; }
+
   /// Takes the entries of `magazines` out of hand.
   static void forget(const Magazines& magazines) noexcept;
 

@@ -39,6 +39,7 @@ void StreamState::set_stamp(MarkerSerial begun, bool is_dirty) noexcept {
 }
 
 NativeHandle StreamState::native_handle() {
+  require_current();
   const std::scoped_lock lock(mutex_);
   if (!retired_) {
     exposed_ = true;
@@ -48,11 +49,13 @@ NativeHandle StreamState::native_handle() {
 }
 
 bool StreamState::is_capturing() const {
+  require_current();
   const std::scoped_lock lock(mutex_);
   return backend_ && backend_->is_capturing();
 }
 
 void StreamState::submit(std::shared_ptr<Submission> submission) {
+  require_current();
   const std::scoped_lock lock(mutex_);
   if (!backend_) {
     throw Error(ErrorCode::internal, "Work was submitted to a stream that is closed.");
@@ -79,6 +82,7 @@ Ticket StreamState::mark() {
 }
 
 std::shared_ptr<BackendStream> StreamState::recorded(MarkerSerial serial) {
+  require_current();
   const std::scoped_lock lock(mutex_);
   while (backend_ && recorded_.load(std::memory_order_relaxed) < serial) {
     const MarkerSerial next = recorded_.load(std::memory_order_relaxed) + 1;
@@ -103,7 +107,7 @@ void StreamState::raise_completed(MarkerSerial serial) noexcept {
 }
 
 bool StreamState::is_complete(MarkerSerial serial) noexcept {
-  if (has_passed(serial)) {
+  if (has_passed(serial) || !process_.is_current()) {
     return true;
   }
   try {
@@ -135,6 +139,7 @@ void StreamState::wait(MarkerSerial serial) {
 }
 
 bool StreamState::wait(MarkerSerial serial, std::chrono::nanoseconds timeout) {
+  require_current();
   if (serial <= completed_.load(std::memory_order_acquire)) {
     return true;
   }
@@ -150,6 +155,8 @@ bool StreamState::wait(MarkerSerial serial, std::chrono::nanoseconds timeout) {
 }
 
 void StreamState::wait_on(const Ticket& ticket) {
+  require_current();
+  ticket.stream->require_current();
   if (ticket.stream.get() == this || ticket.stream->is_complete(ticket.serial)) {
     return;
   }

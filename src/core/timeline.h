@@ -7,6 +7,7 @@
 #include "headrace/backend.h"
 
 #include "core/cache_key.h"
+#include "core/process.h"
 
 #include <atomic>
 #include <chrono>
@@ -68,6 +69,9 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
            is_lost_.load(std::memory_order_relaxed);
   }
 
+  /// \throws Error  `unsupported` in a child of the process that made it.
+  void require_current() const { process_.require_current("The stream"); }
+
   [[nodiscard]] bool is_adopted() const noexcept { return owner_ == Owner::adopted; }
 
   /// The next marker, which covers at least everything submitted so far. Never fails.
@@ -77,8 +81,8 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   Ticket mark();
 
   /// Whether marker `serial` is passed; no while it was not recorded and the stream is being
-  /// captured, which a marker would break. A lost device has passed every marker: nothing runs on
-  /// it.
+  /// captured, which a marker would break. A lost device has passed every marker, and so has a
+  /// stream of a parent process: nothing runs on it.
   bool is_complete(MarkerSerial serial) noexcept;
 
   /// Waits on the host. \throws Error  `device_lost`.
@@ -104,6 +108,7 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
 
   const std::uint64_t id_;
   const std::uint32_t short_id_;
+  const ProcessStamp process_;
   const std::shared_ptr<BackendDevice> device_;
   const Owner owner_;
   std::atomic<MarkerSerial> begun_{0};  // markers recorded or being recorded

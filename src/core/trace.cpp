@@ -3,11 +3,18 @@
 
 #include "headrace/error.h"
 
+#include "core/process.h"
+
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
 
 namespace headrace {
 
@@ -33,18 +40,48 @@ std::string escaped(std::string_view text) {
 }
 }  // namespace
 
-Trace::Trace(std::size_t most_events) : origin_(Clock::now()), most_events_(most_events) {
+struct Trace::State {
+  struct Event {
+    const std::string* stage;
+    std::uint32_t track;
+    std::int64_t begin_ns;
+    std::int64_t length_ns;
+    std::uint64_t batch;
+  };
+
+  explicit State(std::size_t most) : most_events(most) {}
+
+  const core::ProcessStamp process;
+  const Clock::time_point origin = Clock::now();
+  const std::size_t most_events;
+  std::mutex mutex;
+  std::vector<std::string> tracks;            // guarded by mutex
+  std::set<std::string, std::less<>> stages;  // guarded by mutex
+  std::vector<Event> events;                  // guarded by mutex; a ring once it is full
+  std::size_t oldest = 0;                     // guarded by mutex; index into events
+  std::uint64_t dropped = 0;                  // guarded by mutex
+};
+
+Trace::Trace(std::size_t most_events) : state_(core::make_shared_here<State>(most_events)) {
   if (most_events == 0) {
     throw Error(ErrorCode::invalid_argument, "A trace of no events was asked for; 1 is the least.");
   }
 }
 
+Trace::~Trace() = default;
+
+Trace::State& Trace::here() const {
+  state_->process.require_current("The trace");
+  return *state_;
+}
+
 std::uint32_t Trace::track(std::string_view name) {
-  const std::scoped_lock lock(mutex_);
-  const auto known = std::ranges::find(tracks_, name);
-  const auto index = static_cast<std::uint32_t>(known - tracks_.begin());
-  if (known == tracks_.end()) {
-    tracks_.emplace_back(name);
+  State& my = here();
+  const std::scoped_lock lock(my.mutex);
+  const auto known = std::ranges::find(my.tracks, name);
+  const auto index = static_cast<std::uint32_t>(known - my.tracks.begin());
+  if (known == my.tracks.end()) {
+    my.tracks.emplace_back(name);
   }
   return index;
 }
@@ -54,46 +91,51 @@ void Trace::record(std::uint32_t track,
                    Clock::time_point begin,
                    Clock::time_point end,
                    std::uint64_t batch) {
-  const std::scoped_lock lock(mutex_);
-  auto name = stages_.find(stage);
-  if (name == stages_.end()) {
-    name = stages_.emplace(stage).first;
+  State& my = here();
+  const std::scoped_lock lock(my.mutex);
+  auto name = my.stages.find(stage);
+  if (name == my.stages.end()) {
+    name = my.stages.emplace(stage).first;
   }
-  const Event event{&*name, track, nanoseconds(begin - origin_), nanoseconds(end - begin), batch};
-  if (events_.size() < most_events_) {
-    events_.push_back(event);
+  const State::Event event{
+      &*name, track, nanoseconds(begin - my.origin), nanoseconds(end - begin), batch};
+  if (my.events.size() < my.most_events) {
+    my.events.push_back(event);
     return;
   }
-  events_[oldest_] = event;
-  oldest_ = (oldest_ + 1) % most_events_;
-  ++dropped_;
+  my.events[my.oldest] = event;
+  my.oldest = (my.oldest + 1) % my.most_events;
+  ++my.dropped;
 }
 
 std::size_t Trace::size() const {
-  const std::scoped_lock lock(mutex_);
-  return events_.size();
+  State& my = here();
+  const std::scoped_lock lock(my.mutex);
+  return my.events.size();
 }
 
 std::uint64_t Trace::dropped() const {
-  const std::scoped_lock lock(mutex_);
-  return dropped_;
+  State& my = here();
+  const std::scoped_lock lock(my.mutex);
+  return my.dropped;
 }
 
 void Trace::write(const std::filesystem::path& path) const {
-  const std::scoped_lock lock(mutex_);
+  State& my = here();
+  const std::scoped_lock lock(my.mutex);
   std::ofstream file(path);
   file << R"({"displayTimeUnit":"ms","traceEvents":[)";
   const char* separator = "\n";
-  for (std::size_t track = 0; track < tracks_.size(); ++track) {
+  for (std::size_t track = 0; track < my.tracks.size(); ++track) {
     fmt::print(file,
                R"({}{{"ph":"M","pid":1,"tid":{},"name":"thread_name","args":{{"name":"{}"}}}})",
                separator,
                track,
-               escaped(tracks_[track]));
+               escaped(my.tracks[track]));
     separator = ",\n";
   }
-  for (std::size_t i = 0; i < events_.size(); ++i) {
-    const Event& event = events_[(oldest_ + i) % events_.size()];
+  for (std::size_t i = 0; i < my.events.size(); ++i) {
+    const State::Event& event = my.events[(my.oldest + i) % my.events.size()];
     fmt::print(
         file,
         R"({}{{"ph":"X","pid":1,"tid":{},"name":"{}","ts":{:.3f},"dur":{:.3f}{}}})",
@@ -104,7 +146,7 @@ void Trace::write(const std::filesystem::path& path) const {
         static_cast<double>(event.length_ns) / 1e3,
         event.batch == kNoBatch ? "" : fmt::format(R"(,"args":{{"batch":{}}})", event.batch));
   }
-  fmt::print(file, "\n],\"otherData\":{{\"dropped_events\":{}}}}}\n", dropped_);
+  fmt::print(file, "\n],\"otherData\":{{\"dropped_events\":{}}}}}\n", my.dropped);
   if (!file.flush()) {
     throw Error(ErrorCode::io, "The trace cannot be written to " + path.string() + ".");
   }

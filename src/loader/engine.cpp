@@ -124,6 +124,9 @@ void Engine::empty_slots_locked() {
 }
 
 void Engine::stop() noexcept {
+  if (!process_.is_current()) {
+    return;
+  }
   if (on_worker()) {
     end_running();
     return;  // Whoever starts, stops or destroys the loader next waits for this thread.

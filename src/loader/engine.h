@@ -4,6 +4,7 @@
 #include "headrace/loader.h"
 
 #include "core/histogram.h"
+#include "core/process.h"
 #include "loader/mover.h"
 #include "loader/plan.h"
 #include "loader/serial_feed.h"
@@ -52,6 +53,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   /// Takes what a batch brought along back, and looks again for memory where there was none.
   void recycle(std::unique_ptr<Lease> lease) noexcept;
+  [[nodiscard]] const core::ProcessStamp& process() const noexcept { return process_; }
   [[nodiscard]] std::shared_ptr<core::StreamState> resolve(const Stream& stream) const;
 
  private:
@@ -126,6 +128,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
              Clock::time_point end,
              std::uint64_t batch) const noexcept;
 
+  const core::ProcessStamp process_;
   std::atomic<bool> stopping_{false};           // looked at before every call of the source's
   const std::shared_ptr<SampleSource> source_;  // one of the two is set
   const sources::FileBacked* const files_;      // source_, when it is one

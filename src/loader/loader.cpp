@@ -4,7 +4,7 @@
 #include "headrace/error.h"
 
 #include "core/access.h"
-#include "core/log.h"
+#include "core/process.h"
 #include "loader/engine.h"
 
 #include <fmt/format.h>
@@ -26,11 +26,16 @@ void note_use(const Lease& lease, core::StreamState& stream) noexcept {
   }
 }
 
+bool is_of_this_process(const Lease& lease) noexcept {
+  return lease.packed->pool().process().is_current();
+}
+
 /// The engine, shared for the length of a call: the source may destroy the loader meanwhile.
 std::shared_ptr<Engine> made(std::shared_ptr<Engine> engine) {
   if (!engine) {
     throw Error(ErrorCode::invalid_argument, "This loader was moved from.");
   }
+  engine->process().require_current("The loader");
   return engine;
 }
 
@@ -90,10 +95,14 @@ void GPUBatch::release() noexcept {
     return;
   }
   std::unique_ptr<Lease> lease = std::move(lease_);
-  note_use(*lease, *lease->stream);
   input_tensor.release();
   label_tensor.release();
   weight_tensors = {};
+  if (!is_of_this_process(*lease)) {
+    static_cast<void>(lease.release());
+    return;
+  }
+  note_use(*lease, *lease->stream);
   lease->fields.clear();
   lease->packed.reset();
   lease->expanded.reset();
@@ -105,7 +114,8 @@ void GPUBatch::release() noexcept {
 }
 
 void GPUBatch::release(const Stream& stream) {
-  if (!lease_) {
+  if (!lease_ || !is_of_this_process(*lease_)) {
+    release();
     return;
   }
   const auto user = lease_->packed->pool().device_state().resolve(stream);
@@ -118,10 +128,10 @@ void GPUBatch::release(const Stream& stream) {
 }
 
 AsyncDataLoader::AsyncDataLoader(std::shared_ptr<DataSource> source, AsyncDataLoaderConfig config)
-    : engine_(std::make_shared<Engine>(std::move(source), std::move(config))) {}
+    : engine_(core::make_shared_here<Engine>(std::move(source), std::move(config))) {}
 
 AsyncDataLoader::AsyncDataLoader(std::shared_ptr<SampleSource> source, AsyncDataLoaderConfig config)
-    : engine_(std::make_shared<Engine>(std::move(source), std::move(config))) {}
+    : engine_(core::make_shared_here<Engine>(std::move(source), std::move(config))) {}
 
 AsyncDataLoader& AsyncDataLoader::operator=(AsyncDataLoader&& other) noexcept {
   const AsyncDataLoader old(std::move(*this));

@@ -4,6 +4,7 @@
 #include "headrace/error.h"
 
 #include "core/access.h"
+#include "core/process.h"
 #include "registry/table.h"
 
 #include <algorithm>
@@ -21,11 +22,17 @@ namespace headrace {
 namespace {
 
 /// The backends of this process and the devices that are open. Never destroyed: devices in static
-/// objects may outlive any order of destruction.
+/// objects may outlive any order of destruction. Fork: a child has the backends and no device.
+///
+/// Lock order: `calls_`, which is held while a backend is called, before the tables' mutex.
 class Registry {
  public:
   static Registry& instance() {
-    static auto* registry = new Registry;
+    static constinit Registry* registry = nullptr;
+    const std::scoped_lock lock(core::tables_mutex());
+    if (registry == nullptr) {
+      registry = new Registry;
+    }
     return *registry;
   }
 
@@ -34,8 +41,8 @@ class Registry {
       throw Error(ErrorCode::invalid_argument,
                   "register_backend was given no backend, or no name.");
     }
-    const std::scoped_lock lock(mutex_);
-    for (const std::unique_ptr<Backend>& known : backends_) {
+    const std::scoped_lock lock(core::tables_mutex());
+    for (const std::shared_ptr<Backend>& known : backends_) {
       if (known->name() == backend->name()) {
         throw Error(ErrorCode::invalid_argument,
                     "A backend named '" + std::string(backend->name()) + "' is there already.");
@@ -45,30 +52,61 @@ class Registry {
   }
 
   std::vector<DeviceInfo> devices() {
-    const std::scoped_lock lock(mutex_);
-    return devices_locked();
+    const std::shared_ptr<std::mutex> calls = calls_of_this_process();
+    const std::scoped_lock lock(*calls);
+    return all_devices();
   }
 
   Device open(std::string_view spec) {
-    const std::scoped_lock lock(mutex_);
-    const DeviceInfo info = find_locked(spec);
-    std::weak_ptr<core::DeviceState>& known = open_[info.spec];
-    std::shared_ptr<core::DeviceState> state = known.lock();
+    const std::shared_ptr<std::mutex> calls = calls_of_this_process();
+    const std::scoped_lock lock(*calls);
+    const DeviceInfo info = find(spec);
+    std::shared_ptr<core::DeviceState> state = known(info);
     if (!state) {
-      const auto backend = std::ranges::find_if(
-          backends_, [&info](const auto& b) { return b->name() == info.backend; });
-      state = std::make_shared<core::DeviceState>((*backend)->open(info.index));
-      known = state;
+      const auto all = backends();
+      const auto backend =
+          std::ranges::find_if(all, [&info](const auto& b) { return b->name() == info.backend; });
+      state = core::make_shared_here<core::DeviceState>((*backend)->open(info.index));
+      const std::scoped_lock tables(core::tables_mutex());
+      open_[info.spec] = state;
     }
     return core::DeviceAccess::make(std::move(state));
   }
 
  private:
-  Registry() : backends_(registry::make_builtin_backends()) {}
+  Registry() {
+    std::vector<std::unique_ptr<Backend>> builtin = registry::make_builtin_backends();
+    for (std::unique_ptr<Backend>& backend : builtin) {
+      backends_.push_back(std::move(backend));
+    }
+  }
 
-  std::vector<DeviceInfo> devices_locked() {
+  /// One call of a backend's at a time. A child begins with a mutex of its own, for the parent's
+  /// may be held, and with no device open.
+  std::shared_ptr<std::mutex> calls_of_this_process() {
+    const std::scoped_lock lock(core::tables_mutex());
+    if (!process_.is_current()) {
+      calls_ = std::make_shared<std::mutex>();
+      open_.clear();
+      process_ = {};
+    }
+    return calls_;
+  }
+
+  std::vector<std::shared_ptr<Backend>> backends() {
+    const std::scoped_lock lock(core::tables_mutex());
+    return backends_;
+  }
+
+  std::shared_ptr<core::DeviceState> known(const DeviceInfo& info) {
+    const std::scoped_lock lock(core::tables_mutex());
+    const auto found = open_.find(info.spec);
+    return found == open_.end() ? nullptr : found->second.lock();
+  }
+
+  std::vector<DeviceInfo> all_devices() {
     std::vector<DeviceInfo> all;
-    for (const std::unique_ptr<Backend>& backend : backends_) {
+    for (const std::shared_ptr<Backend>& backend : backends()) {
       for (DeviceInfo& info : backend->devices()) {
         info.backend = backend->name();
         all.push_back(std::move(info));
@@ -85,8 +123,8 @@ class Registry {
     return all;
   }
 
-  DeviceInfo find_locked(std::string_view spec) {
-    const std::vector<DeviceInfo> all = devices_locked();
+  DeviceInfo find(std::string_view spec) {
+    const std::vector<DeviceInfo> all = all_devices();
     std::string known;
     for (const DeviceInfo& info : all) {
       const std::string numbered = info.backend + ":" + std::to_string(info.index);
@@ -100,9 +138,11 @@ class Registry {
                 "There is no device '" + std::string(spec) + "'; there are: " + known + ".");
   }
 
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Backend>> backends_;                // guarded by mutex_
-  std::map<std::string, std::weak_ptr<core::DeviceState>> open_;  // guarded by mutex_
+  // All of them guarded by the tables' mutex.
+  core::ProcessStamp process_;
+  std::shared_ptr<std::mutex> calls_ = std::make_shared<std::mutex>();
+  std::vector<std::shared_ptr<Backend>> backends_;
+  std::map<std::string, std::weak_ptr<core::DeviceState>> open_;
 };
 
 }  // namespace

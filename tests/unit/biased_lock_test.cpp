@@ -143,6 +143,7 @@ TEST(BiasedLock, EveryOrderingInTheHeaderIsNeeded) {
 }
 
 TEST(BiasedLock, TheStoppedOwnerStaysOutUntilItMayGoOn) {
+  NativePlatform::find_heavy_barrier();
   BiasedLock lock;
   EXPECT_TRUE(lock.try_enter());
   lock.leave();
@@ -156,6 +157,7 @@ TEST(BiasedLock, TheStoppedOwnerStaysOutUntilItMayGoOn) {
 }
 
 TEST(BiasedLock, GuardsPlainDataOnRealThreadsStress) {
+  NativePlatform::find_heavy_barrier();
   BiasedLock lock;
   std::uint64_t guarded = 0;  // Plain: a fault shows as a lost addition, or to a race detector.
   std::uint64_t by_owner = 0;
