@@ -13,11 +13,11 @@ bool membarrier(int command) noexcept {
 }
 }  // namespace
 
-constinit std::atomic<bool> NativePlatform::has_heavy_barrier_{false};
+constinit std::atomic<bool> NativePlatform::is_registered{false};
 
 void NativePlatform::find_heavy_barrier() noexcept {
   if (!has_heavy_barrier() && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)) {
-    has_heavy_barrier_.store(true, std::memory_order_relaxed);
+    is_registered.store(true, std::memory_order_relaxed);
   }
 }
 

@@ -15,9 +15,7 @@ struct NativePlatform {
   using Atomic = std::atomic<T>;
 
   /// Whether `heavy_barrier` works, so that the owner may do without a barrier of its own.
-  static bool has_heavy_barrier() noexcept {
-    return has_heavy_barrier_.load(std::memory_order_relaxed);
-  }
+  static bool has_heavy_barrier() noexcept { return is_registered.load(std::memory_order_relaxed); }
   /// Finds that out; until then it counts as no. Before the first lock is made, for the two sides
   /// of one must think the same.
   static void find_heavy_barrier() noexcept;
@@ -29,7 +27,7 @@ struct NativePlatform {
 
  private:
   // Not found out by a static constructor: others may run earlier and use memory already.
-  static constinit std::atomic<bool> has_heavy_barrier_;
+  static constinit std::atomic<bool> is_registered;
 };
 
 /// A lock with an owner: one thread, which enters and leaves it with two stores and a load. Any
