@@ -41,7 +41,10 @@ MemoryPool::MemoryPool(Device device, MemoryManagerConfig config, std::size_t on
       config_(std::move(config)),
       classes_(only_size == 0 ? SizeClasses(config_.size_classes)
                               : SizeClasses::only(capacity_for(only_size, SizeClassPolicy::exact))),
-      only_size_(only_size) {
+      only_size_(only_size),
+      log_(config_.allocation_log.empty()
+               ? nullptr
+               : std::make_unique<AllocationLog>(config_.allocation_log)) {
   link_->pool = this;
   device_state_->enlist(link_);
 }
@@ -50,6 +53,9 @@ void MemoryPool::close() noexcept {
   {
     const std::scoped_lock lock(link_->mutex);
     link_->pool = nullptr;
+  }
+  if (log_) {
+    log_->flush();
   }
   const std::shared_ptr<DeviceState> device = device_state_;
   std::vector<SegmentHeap::Removed> removed;
@@ -95,6 +101,24 @@ Block* MemoryPool::take_slowly(std::size_t size,
                                DeviceType device_type,
                                const std::shared_ptr<StreamState>& stream,
                                std::uint64_t asked_stream) {
+  if (!log_) {
+    return serve(size, device_type, stream, asked_stream);
+  }
+  const AllocationLog::Request request{size, device_type, stream->id()};
+  try {
+    Block* block = serve(size, device_type, stream, asked_stream);
+    log_->taken(block, request);
+    return block;
+  } catch (...) {
+    log_->failed(request);
+    throw;
+  }
+}
+
+Block* MemoryPool::serve(std::size_t size,
+                         DeviceType device_type,
+                         const std::shared_ptr<StreamState>& stream,
+                         std::uint64_t asked_stream) {
   if (size == 0) {
     return take_nothing(device_type);
   }
@@ -221,8 +245,9 @@ Lane& MemoryPool::lane_of(const std::shared_ptr<StreamState>& stream) {
 }
 
 void MemoryPool::remember_cache(Lane& lane, bool is_default) {
-  // The end of another's stream can come at any time, so its frees are marked one by one.
-  if (lane.is_retired || lane.stream->is_adopted()) {
+  // The end of another's stream can come at any time, so its frees are marked one by one; and what
+  // a cache serves is not logged.
+  if (lane.is_retired || lane.stream->is_adopted() || log_) {
     return;
   }
   ThreadCache* cache = ThreadCaches::cache_of(id_);

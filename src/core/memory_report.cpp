@@ -30,6 +30,7 @@ std::int64_t MemoryPool::current_buffers() const {
 MemoryStats MemoryPool::stats() const {
   const std::scoped_lock lock(mutex_);
   MemoryStats stats = totals_;
+  stats.release_errors += log_ && log_->is_broken() ? 1U : 0U;
   std::int64_t requested = requested_.load(std::memory_order_relaxed);
   std::int64_t peak = peak_.load(std::memory_order_relaxed);
   const std::int64_t folded = bytes_.load(std::memory_order_relaxed);
