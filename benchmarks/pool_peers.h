@@ -16,6 +16,12 @@
 
 #ifdef HEADRACE_BENCH_MIMALLOC
 #include <mimalloc.h>
+#ifdef __GLIBC__
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): glibc's names
+extern "C" void* __libc_malloc(std::size_t size);
+extern "C" void __libc_free(void* block);
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
+#endif
 #endif
 
 namespace peers {
@@ -99,10 +105,25 @@ class BestFitPool {
   std::unordered_map<void*, std::size_t> taken_;
 };
 
+/// The system's own. A library of mimalloc's puts its own functions in the place of malloc and
+/// free, so that the system's are called by their other names.
 struct Malloc {
   using Block = void*;
-  static Block take(std::size_t size) { return std::malloc(size); }
-  static void give(Block&& block) { std::free(block); }
+#if defined(HEADRACE_BENCH_MIMALLOC) && defined(__GLIBC__)
+  static Block take(std::size_t size) {
+    return __libc_malloc(size);
+  }
+  static void give(Block&& block) {
+    __libc_free(block);
+  }
+#else
+  static Block take(std::size_t size) {
+    return std::malloc(size);
+  }
+  static void give(Block&& block) {
+    std::free(block);
+  }
+#endif
 };
 
 #ifdef HEADRACE_BENCH_MIMALLOC

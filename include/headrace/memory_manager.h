@@ -8,6 +8,7 @@
 #include "headrace/stats.h"
 
 #include <cstddef>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -43,6 +44,12 @@ struct MemoryManagerConfig {
   /// Called, with no lock held, when memory is short: the bytes wanted. Gives something back and
   /// returns true to have the request tried again; called at most 8 times a request.
   std::function<bool(std::size_t)> pressure_callback = {};
+  /// A file, made anew and this manager's alone, that gets a line for every buffer taken and
+  /// returned and every take that fails; `docs/design/009-allocation-log.md` has its format. Empty:
+  /// none, at no cost. With a log no thread keeps buffers of its own, so that every take and return
+  /// is dearer; what the pool asks of the device stays the same but for what threads would keep.
+  /// The file is complete when the manager and its buffers are gone.
+  std::filesystem::path allocation_log = {};
 };
 
 /// Pools of device memory, one for each capacity and kind.
@@ -55,7 +62,8 @@ class HEADRACE_EXPORT MemoryManager {
   /// No manager; every call but the operator throws `invalid_argument`.
   MemoryManager() = default;
 
-  /// \throws Error  `invalid_argument` for no device.
+  /// \throws Error  `invalid_argument` for no device; `io` when the allocation log cannot be
+  /// opened.
   explicit MemoryManager(Device device, MemoryManagerConfig config = {});
 
   /// Takes a buffer of at least `size` bytes, ready to be used on `stream`.

@@ -38,7 +38,8 @@ struct MemoryStats {
   std::uint64_t stream_waits = 0;    ///< Times a stream was made to wait so as to reuse a buffer.
   std::uint64_t host_waits = 0;      ///< Times the host waited so as to reuse a buffer.
   std::uint64_t failures = 0;        ///< Takes that ended in an error.
-  std::uint64_t release_errors = 0;  ///< Failures while giving back, which cannot be thrown.
+  std::uint64_t release_errors = 0;  ///< Failures that cannot be thrown: while giving back, and an
+                                     ///< allocation log that could not be written to its end.
 
   /// How badly memory that is in no buffer is cut up: 1 - `largest_free_bytes` / `free_bytes`, from
   /// 0 (one piece, or nothing free) to below 1 (crumbs). All kinds of memory count together.

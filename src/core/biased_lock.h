@@ -50,7 +50,7 @@ class BasicBiasedLock {
   bool try_enter_freely() noexcept {
     inside_.store(true, std::memory_order_relaxed);
     Platform::light_barrier();
-    if (gate_.load(std::memory_order_seq_cst) == kOpen) [[likely]] {
+    if (gate_.load(std::memory_order_seq_cst) == open) [[likely]] {
       return true;
     }
     inside_.store(false, std::memory_order_release);
@@ -59,7 +59,7 @@ class BasicBiasedLock {
 
   /// Enters. \returns False when the owner is stopped: it is not inside then.
   bool try_enter() noexcept {
-    if (unstopped_ == kOpen) {
+    if (unstopped_ == open) {
       return try_enter_freely();
     }
     inside_.exchange(true, std::memory_order_seq_cst);
@@ -74,9 +74,9 @@ class BasicBiasedLock {
 
   void stop() noexcept {
     if (Platform::has_heavy_barrier()) {
-      gate_.store(kStopped, std::memory_order_relaxed);
+      gate_.store(stopped, std::memory_order_relaxed);
     } else {
-      gate_.exchange(kStopped, std::memory_order_seq_cst);
+      gate_.exchange(stopped, std::memory_order_seq_cst);
     }
   }
 
@@ -90,12 +90,12 @@ class BasicBiasedLock {
 
  private:
   enum Gate : unsigned char {
-    kOpen,     ///< The owner may enter freely.
-    kDear,     ///< It may enter, past a barrier of its own.
-    kStopped,  ///< It may not.
+    open,     ///< The owner may enter freely.
+    dear,     ///< It may enter, past a barrier of its own.
+    stopped,  ///< It may not.
   };
 
-  const Gate unstopped_ = Platform::has_heavy_barrier() ? kOpen : kDear;
+  const Gate unstopped_ = Platform::has_heavy_barrier() ? open : dear;
   typename Platform::template Atomic<bool> inside_{false};
   typename Platform::template Atomic<Gate> gate_{unstopped_};
 };

@@ -43,7 +43,10 @@ MemoryPool::MemoryPool(Device device, MemoryManagerConfig config, std::size_t on
       config_(std::move(config)),
       classes_(only_size == 0 ? SizeClasses(config_.size_classes)
                               : SizeClasses::only(capacity_for(only_size, SizeClassPolicy::exact))),
-      only_size_(only_size) {
+      only_size_(only_size),
+      log_(config_.allocation_log.empty()
+               ? nullptr
+               : std::make_unique<AllocationLog>(config_.allocation_log)) {
   NativePlatform::find_heavy_barrier();
   link_->pool = this;
   device_state_->enlist(link_);
@@ -56,6 +59,9 @@ void MemoryPool::close() noexcept {
   {
     const std::scoped_lock lock(link_->mutex);
     link_->pool = nullptr;
+  }
+  if (log_) {
+    log_->flush();
   }
   const std::shared_ptr<DeviceState> device = device_state_;
   std::vector<SegmentHeap::Removed> removed;
@@ -102,6 +108,24 @@ Block* MemoryPool::take_slowly(std::size_t size,
                                const std::shared_ptr<StreamState>& stream,
                                CacheKey key) {
   process_.require_current("The memory pool");
+  if (!log_) {
+    return serve(size, device_type, stream, key);
+  }
+  const AllocationLog::Request request{size, device_type, stream->id()};
+  try {
+    Block* block = serve(size, device_type, stream, key);
+    log_->taken(block, request);
+    return block;
+  } catch (...) {
+    log_->failed(request);
+    throw;
+  }
+}
+
+Block* MemoryPool::serve(std::size_t size,
+                         DeviceType device_type,
+                         const std::shared_ptr<StreamState>& stream,
+                         CacheKey key) {
   if (size == 0) {
     return take_nothing(device_type);
   }
@@ -228,9 +252,10 @@ Lane& MemoryPool::lane_of(const std::shared_ptr<StreamState>& stream) {
 }
 
 void MemoryPool::remember_cache(Lane& lane, bool is_default) {
-  // The end of another's stream can come at any time, so its frees are marked one by one.
+  // The end of another's stream can come at any time, so its frees are marked one by one; and what
+  // a cache serves is not logged.
   const CacheKey key = cache_key(number_, lane.stream->short_id());
-  if (lane.is_retired || lane.stream->is_adopted() || !may_be_kept(key)) {
+  if (lane.is_retired || lane.stream->is_adopted() || log_ || !may_be_kept(key)) {
     return;
   }
   ThreadCache* cache = ThreadCaches::cache_of(number_);

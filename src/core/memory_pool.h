@@ -6,6 +6,7 @@
 #include "headrace/memory_manager.h"
 #include "headrace/stats.h"
 
+#include "core/allocation_log.h"
 #include "core/block.h"
 #include "core/device_state.h"
 #include "core/lane.h"
@@ -150,6 +151,10 @@ class MemoryPool {
                      DeviceType device_type,
                      const std::shared_ptr<StreamState>& stream,
                      CacheKey key);
+  Block* serve(std::size_t size,
+               DeviceType device_type,
+               const std::shared_ptr<StreamState>& stream,
+               CacheKey key);
   Block* take_nothing(DeviceType device_type);
   Block* attempt(Request& request);
   Block* cached_or_carved(Request& request, bool& must_wait);
@@ -226,6 +231,7 @@ class MemoryPool {
   const MemoryManagerConfig config_;
   const SizeClasses classes_;
   const std::size_t only_size_;
+  const std::unique_ptr<AllocationLog> log_;  // null for none; with one no caches are kept
   const std::shared_ptr<PoolLink> link_ = std::make_shared<PoolLink>();
 
   std::mutex release_mutex_;  // before mutex_; held while the device is given memory

@@ -13,6 +13,9 @@
 namespace headrace::core {
 
 void MemoryPool::give_back_slowly(Block* block) noexcept {
+  if (log_) {
+    log_->returned(block);  // Before the pool has it, and may hand it to somebody else.
+  }
   if (block->capacity() == 0) {
     give_back_nothing(block);
     return;

@@ -49,6 +49,7 @@ void MemoryPool::reset_peaks() {
 
 MemoryStats MemoryPool::stats_now() const {
   MemoryStats stats = totals_;
+  stats.release_errors += log_ && log_->is_broken() ? 1U : 0U;
   std::int64_t requested = requested_.load(std::memory_order_relaxed);
   std::int64_t peak = peak_.load(std::memory_order_relaxed);
   const std::int64_t folded = bytes_.load(std::memory_order_relaxed);
