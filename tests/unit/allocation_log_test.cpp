@@ -107,16 +107,17 @@ TEST_F(AllocationLogTest, HoldsReturnsAfterTheManagersEnd) {
 }
 
 TEST_F(AllocationLogTest, HoldsTakesThatFailed) {
-  mock_.run_by_itself();  // Short of memory, the pool waits for all streams.
+  MockDevice mock({.random_order = true});  // Short of memory, the pool waits for all streams.
+  const Stream stream = mock.device().make_stream();
   MemoryManagerConfig limited = config();
   limited.byte_limit = 4096;
   {
-    MemoryManager manager(mock_.device(), limited);
-    const Buffer taken = manager.get_buffer(4096, DeviceType::gpu, stream_);
-    EXPECT_EQ(code_of([&] { manager.get_buffer(100, DeviceType::gpu, stream_); }),
+    MemoryManager manager(mock.device(), limited);
+    const Buffer taken = manager.get_buffer(4096, DeviceType::gpu, stream);
+    EXPECT_EQ(code_of([&] { manager.get_buffer(100, DeviceType::gpu, stream); }),
               ErrorCode::out_of_memory);
   }
-  const std::string s = id_of(stream_);
+  const std::string s = id_of(stream);
   EXPECT_THAT(
       events(),
       ElementsAre("take 0 0 4096 gpu " + s, "fail 0 - 100 gpu " + s, "return 0 0 4096 gpu " + s));
