@@ -15,8 +15,8 @@ namespace {
 constexpr std::size_t kSpanBytes = std::size_t{256} << 10;
 /// A new segment is at least this part of what the pool has of its kind, and at most so many bytes
 /// for that reason.
-constexpr std::size_t kSegmentShare = 16;
-constexpr std::size_t kLargestShare = std::size_t{256} << 20;
+constexpr std::size_t kSegmentShare = 64;
+constexpr std::size_t kLargestShare = std::size_t{8} << 20;
 /// And so for blocks of a class.
 constexpr std::size_t kSpanShare = 8;
 
