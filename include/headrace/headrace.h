@@ -5,6 +5,7 @@
 
 #include "headrace/buffer.h"          // IWYU pragma: export
 #include "headrace/buffer_pool.h"     // IWYU pragma: export
+#include "headrace/capture_scope.h"   // IWYU pragma: export
 #include "headrace/command_buffer.h"  // IWYU pragma: export
 #include "headrace/completion.h"      // IWYU pragma: export
 #include "headrace/data_type.h"       // IWYU pragma: export

@@ -16,6 +16,7 @@
 
 namespace headrace::core {
 
+struct Capture;
 class Lane;
 class MemoryPool;
 struct Span;
@@ -40,6 +41,7 @@ class alignas(64) Block {
   }
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
   [[nodiscard]] DeviceType device_type() const noexcept { return device_type_; }
+  [[nodiscard]] std::size_t slot() const noexcept { return slot_; }
   [[nodiscard]] MemoryPool& owner() const noexcept { return *pool_; }
   [[nodiscard]] MemoryView view(std::size_t offset) const noexcept {
     return {memory_.handle,
@@ -130,6 +132,11 @@ class alignas(64) Block {
   std::uint32_t chain_size_ = 0;  // of the first block of a chain
   // The last take or return that was not a hit. Guarded by the pool's lock.
   std::chrono::steady_clock::time_point since_;
+
+  // Who keeps it once it is returned; null but for blocks of captures. Guarded by the pool's lock.
+  std::shared_ptr<Capture> capture_;
+  std::shared_ptr<Capture> also_;  // and then: of the capture in which it was returned
+  bool is_of_capture_ = false;     // whether it was taken in the capture
 };
 
 }  // namespace headrace::core

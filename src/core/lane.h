@@ -16,6 +16,8 @@
 
 namespace headrace::core {
 
+struct Capture;
+
 /// A slot stands for one kind of memory and one class: what buffers must share to be exchanged.
 inline constexpr std::size_t kKinds = 3;
 inline constexpr std::size_t kSlots = kKinds * SizeClasses::kCount;
@@ -77,7 +79,9 @@ class Lane {
   /// Blocks taken for the stream less those that came back, but for what thread caches count.
   std::int64_t taken = 0;   // guarded by the pool's lock
   bool is_retired = false;  // guarded by the pool's lock; nothing is cached here then
-  int captures = 0;         // guarded by the pool's lock
+  /// Of the CaptureScope that wants what is taken and returned while the stream is captured.
+  std::shared_ptr<Capture> capture;      // guarded by the pool's lock
+  std::atomic<bool> has_capture{false};  // written under the pool's lock
 };
 
 }  // namespace headrace::core

@@ -24,8 +24,9 @@ void MemoryPool::report_leaks() const noexcept {
   try {
     const std::map<std::string, MemoryTagStats> sums = sums_by_tag(snapshot());
     std::vector<std::pair<std::string, MemoryTagStats>> tags(sums.begin(), sums.end());
-    std::ranges::stable_sort(
-        tags, std::ranges::greater(), [](const auto& tag) { return tag.second.bytes; });
+    std::ranges::sort(tags, [](const auto& a, const auto& b) {
+      return std::tie(b.second.bytes, a.first) < std::tie(a.second.bytes, b.first);
+    });
     const std::string manager =
         fmt::format("memory manager '{}' on {}", config_.name, device_state_->info().spec);
     for (std::size_t i = 0; i < std::min(tags.size(), kLines); ++i) {

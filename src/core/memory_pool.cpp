@@ -5,6 +5,7 @@
 #include "headrace/error.h"
 
 #include "core/access.h"
+#include "core/capture.h"
 #include "core/poison.h"
 #include "core/tag_table.h"
 
@@ -173,6 +174,7 @@ Block* MemoryPool::attempt(Request& request) {
   {
     const std::scoped_lock lock(mutex_);
     request.lane = &lane_of(request.stream);
+    request.capture = request.may_ask ? nullptr : request.lane->capture;
     if (request.slot != kNoSlot) {
       remember_cache(*request.lane, stream_of(request.key) == 0);
     }
@@ -201,6 +203,12 @@ Block* MemoryPool::attempt(Request& request) {
 }
 
 Block* MemoryPool::cached_or_carved(Request& request, bool& must_wait) {
+  if (request.capture) {
+    if (Block* block =
+            request.capture->reuse(request.slot, request.capacity, request.device_type)) {
+      return block;
+    }
+  }
   if (Block* block = ready_loose(request)) {
     return block;
   }
@@ -253,9 +261,9 @@ Lane& MemoryPool::lane_of(const std::shared_ptr<StreamState>& stream) {
 
 void MemoryPool::remember_cache(Lane& lane, bool is_default) {
   // The end of another's stream can come at any time, so its frees are marked one by one; and what
-  // a cache serves is not logged.
+  // a cache serves is neither logged nor kept for a capture.
   const CacheKey key = cache_key(number_, lane.stream->short_id());
-  if (lane.is_retired || lane.stream->is_adopted() || log_ || !may_be_kept(key)) {
+  if (lane.is_retired || lane.stream->is_adopted() || lane.capture || log_ || !may_be_kept(key)) {
     return;
   }
   ThreadCache* cache = ThreadCaches::cache_of(number_);
@@ -281,13 +289,17 @@ void MemoryPool::remember_cache(Lane& lane, bool is_default) {
     return;
   }
   cache->lanes.push_back(std::make_unique<Magazines>(lane, key));
+  open(*cache->lanes.back());
+  cache->lanes.back()->is_default = is_default;
+}
+
+void MemoryPool::open(Magazines& magazines) const noexcept {
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
     const std::size_t capacity =
         std::max<std::size_t>(classes_.capacity_of(slot % SizeClasses::kCount), 1);
-    cache->lanes.back()->slots.at(slot).limit = static_cast<std::int32_t>(
+    magazines.slots.at(slot).limit = static_cast<std::int32_t>(
         std::clamp<std::size_t>(kMagazineBytes / capacity, 2, kMagazineBlocks));
   }
-  cache->lanes.back()->is_default = is_default;
 }
 
 Block* MemoryPool::ready_loose(const Request& request) {
@@ -377,8 +389,10 @@ void MemoryPool::hand_out(Block& block, const Request& request, bool must_wait) 
 
 void MemoryPool::give_to_lane(Block& block, const Request& request) {
   block.lane_ = request.lane;
-  block.cache_key_ =
-      cache_key(block.slot_ == kNoSlot ? kNoShortId : number_, request.stream->short_id());
+  block.capture_ = request.capture;
+  block.is_of_capture_ = request.capture != nullptr;
+  const bool is_for_caches = block.slot_ != kNoSlot && !request.capture;
+  block.cache_key_ = cache_key(is_for_caches ? number_ : kNoShortId, request.stream->short_id());
 }
 
 void MemoryPool::begin_use(Block& block, const Request& request) {

@@ -92,6 +92,14 @@ class MemoryPool {
   /// Logs what is still taken, by tag, if the manager's settings want that.
   void report_leaks() const noexcept;
 
+  /// Captures of CaptureScopes, whose calls these are. \throws Error  as they.
+  std::shared_ptr<Capture> begin_capture(const Stream& stream);
+  void end_capture(const Stream& stream, const Capture& capture) noexcept;
+  void end_scope(const Stream& stream, Capture& capture) noexcept;
+  void keep(const Buffer& buffer, const std::shared_ptr<Capture>& capture);
+  void record_use(Capture& capture, const Stream& stream);
+  [[nodiscard]] std::size_t kept_bytes(const Capture& capture) const;
+
   /// Takes over what the cache of a thread that ends holds. The link's lock is held.
   void absorb(ThreadCache& cache) noexcept;
 
@@ -114,12 +122,14 @@ class MemoryPool {
     CacheKey key;         // of the stream as the caller named it
     bool may_ask = true;  // the device, whether work is done: not while it is captured
     Lane* lane = nullptr;
-    Shortage shortage = Shortage::device;  // what the last attempt lacked
+    std::shared_ptr<Capture> capture = nullptr;  // that the block is for
+    Shortage shortage = Shortage::device;        // what the last attempt lacked
     bool is_last_round = false;
 
-    /// Whose work may come at once; null for memory that the host writes, which is on no stream.
+    /// Whose work may come at once; null for memory that the host writes, which is on no stream,
+    /// and for a graph, which may be launched on any.
     [[nodiscard]] const StreamState* user() const noexcept {
-      return device_type == DeviceType::cpu ? nullptr : stream.get();
+      return device_type == DeviceType::cpu || capture ? nullptr : stream.get();
     }
   };
   enum class Fit { one_span, run, any_run };
@@ -163,6 +173,8 @@ class MemoryPool {
   Lane& lane_of(const std::shared_ptr<StreamState>& stream);
   /// Makes the calling thread keep blocks of a stream, if it does not yet.
   void remember_cache(Lane& lane, bool is_default);
+  /// Lets magazines keep as much as they should.
+  void open(Magazines& magazines) const noexcept;
   Block* ready_loose(const Request& request);
   static void ask_about(const BlockList& list) noexcept;
   Block* take_loose(Block& block, const Request& request);
@@ -185,8 +197,10 @@ class MemoryPool {
   void give_back_slowly(Block* block) noexcept;
   void keep_from_now_on(Lane& lane) noexcept;
   void give_back_nothing(Block* block) noexcept;
-  Ticket end_of_use(Block& block) noexcept;
+  Ticket end_of_work(StreamState& stream) noexcept;
   void loosen(Block& block, const Ticket& end, Clock::time_point now);
+  static void end_take(Block& block, const Ticket& end, Clock::time_point now);
+  void make_loose(Block& block);
   void release_span(Span& span);
   /// Makes every cached block a loose one.
   void collect();
@@ -199,6 +213,13 @@ class MemoryPool {
   void drop_lane_if_over(Lane& lane);
   [[nodiscard]] std::int64_t outstanding() const;
   std::vector<SegmentHeap::Removed> remove_all_free();
+
+  // Captures: memory_pool_capture.cpp.
+  /// Whether a scope wants what is returned to a lane now.
+  static bool is_captured(const Lane& lane) noexcept;
+  /// Keeps a block that came back, if a scope wants it. \returns Whether it does.
+  static bool keep_for_captures(Block& block, bool was_captured) noexcept;
+  static bool keep_on(Block& block, bool may_be_reused) noexcept;
 
   // Limits and pressure: memory_pressure.cpp.
   [[nodiscard]] bool count_reached() const;

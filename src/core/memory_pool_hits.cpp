@@ -141,7 +141,7 @@ bool MemoryPool::spill_if_full(const CacheEntry& entry, std::size_t slot) noexce
   }
   if (entry.magazines->lane != nullptr) {
     const Magazine& magazine = entry.magazines->slots[slot];
-    if (magazine.size() >= magazine.limit) {
+    if (magazine.size() >= magazine.limit && magazine.size() != 0) {
       spill(entry, slot);
     }
   }

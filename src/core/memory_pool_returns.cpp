@@ -20,7 +20,8 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
     give_back_nothing(block);
     return;
   }
-  const Ticket end = end_of_use(*block);
+  const Ticket end = end_of_work(*block->lane_->stream);
+  const bool was_captured = is_captured(*block->lane_);
   const std::shared_ptr<DeviceState> device = device_state_;
   std::vector<SegmentHeap::Removed> removed;
   bool is_last = false;
@@ -33,11 +34,12 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
       keep_from_now_on(lane);
     }
     --lane.taken;
+    const bool is_kept = keep_for_captures(*block, was_captured);
     block->writers_.add(block->readers_);
     block->readers_.clear();
-    loosen(*block, end, Clock::now());
-    if (block->slot_ == kNoSlot) {
-      release_span(*block->span_);
+    end_take(*block, end, Clock::now());
+    if (!is_kept) {
+      make_loose(*block);
     }
     drop_lane_if_over(lane);
     if (is_closed_) {
@@ -74,8 +76,7 @@ void MemoryPool::give_back_nothing(Block* block) noexcept {
   }
 }
 
-Ticket MemoryPool::end_of_use(Block& block) noexcept {
-  StreamState& stream = *block.lane_->stream;
+Ticket MemoryPool::end_of_work(StreamState& stream) noexcept {
   try {
     if (!stream.is_adopted() || !stream.is_capturing()) {
       return stream.stamp();
@@ -89,6 +90,11 @@ Ticket MemoryPool::end_of_use(Block& block) noexcept {
 }
 
 void MemoryPool::loosen(Block& block, const Ticket& end, Clock::time_point now) {
+  end_take(block, end, now);
+  make_loose(block);
+}
+
+void MemoryPool::end_take(Block& block, const Ticket& end, Clock::time_point now) {
   if (!end.stream->has_passed(end.serial)) {
     block.writers_.add(end);
     block.has_uses_ = true;
@@ -97,10 +103,15 @@ void MemoryPool::loosen(Block& block, const Ticket& end, Clock::time_point now) 
   block.cache_key_ = kNoCacheKey;
   block.since_ = now;
   block.requested_.store(0, std::memory_order_relaxed);
+}
+
+void MemoryPool::make_loose(Block& block) {
+  ++block.span_->cached;
   if (block.slot_ != kNoSlot) {
     slots_.at(block.slot_).loose.push_newest(block);
+  } else {
+    release_span(*block.span_);
   }
-  ++block.span_->cached;
 }
 
 void MemoryPool::release_span(Span& span) {
