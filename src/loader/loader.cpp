@@ -99,7 +99,7 @@ void GPUBatch::release() noexcept {
   label_tensor.release();
   weight_tensors = {};
   if (!is_of_this_process(*lease)) {
-    static_cast<void>(lease.release());
+    [[maybe_unused]] const Lease* stays = lease.release();
     return;
   }
   note_use(*lease, *lease->stream);
