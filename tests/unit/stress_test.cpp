@@ -327,11 +327,12 @@ TEST_P(StressTest, HandlersCallTheirOwnPool) {
     });
   };
   submit(submit, 1);
-  while (told < runs || pool.stats().in_use_buffers != 0) {
+  while (told < 50) {  // Between two of a chain no buffer is in use: that says nothing.
     pool.cleanup();
   }
   EXPECT_EQ(runs, 50);
-  EXPECT_EQ(told, 50);
+  pool.cleanup();
+  EXPECT_EQ(pool.stats().in_use_buffers, 0U);
 }
 
 TEST_P(StressTest, ManyThreadsWaitForOneCompletion) {
