@@ -23,11 +23,12 @@ using test::expect_ledger_balances;
 using test::launch;
 using test::wait_until;
 
+constexpr cuda::stream_ref kNull{cudaStream_t{}};
+
 static_assert(std::is_nothrow_copy_constructible_v<DeviceMemoryResource>);
 static_assert(!noexcept(std::declval<DeviceMemoryResource&>().allocate_sync(1)));
 static_assert(noexcept(std::declval<DeviceMemoryResource&>().deallocate_sync(nullptr, 1)));
-static_assert(
-    noexcept(std::declval<DeviceMemoryResource&>().deallocate(cuda::stream_ref(), nullptr, 1)));
+static_assert(noexcept(std::declval<DeviceMemoryResource&>().deallocate(kNull, nullptr, 1)));
 static_assert(!cuda::has_property<DeviceMemoryResource, cuda::mr::host_accessible>);
 
 class DeviceMemoryResourceTest : public testing::Test {
@@ -88,9 +89,9 @@ TEST_F(DeviceMemoryResourceTest, WhatTheLastStreamUsesIsReusedOnlyWhenItIsDone) 
 }
 
 TEST_F(DeviceMemoryResourceTest, TheNullStreamIsTheDefaultStream) {
-  void* const first = resource_.allocate(cuda::stream_ref(), 1000);
+  void* const first = resource_.allocate(kNull, 1000);
   launch(mock_.device().default_stream(), [] {});
-  resource_.deallocate(cuda::stream_ref(), first, 1000);
+  resource_.deallocate(kNull, first, 1000);
   EXPECT_EQ(manager_.allocate_buffer(1000), first);
   manager_.release_buffer(first);
   expect_all_back();
@@ -167,7 +168,7 @@ TEST_F(DeviceMemoryResourceTest, AForgottenStreamIsAskedForNothingAnyMore) {
   resource_.forget(handle_of(b_));  // Not known.
   mock_.complete_all();
   const std::uint64_t before = mock_.count(MockCall::signal);
-  void* const again = resource_.allocate(cuda::stream_ref(), 1000);
+  void* const again = resource_.allocate(kNull, 1000);
   EXPECT_EQ(again, place) << "its memory is anyone's";
   resource_.deallocate_sync(again, 1000);
   EXPECT_EQ(mock_.count(MockCall::signal), before);
