@@ -22,8 +22,10 @@ namespace headrace {
 /// Cost: a take and a return of the manager each. An allocation asks the manager for 16 bytes more,
 /// or its alignment if that is more: the place of its Buffer, in front of it. It asks for no other
 /// memory and takes no other lock.
-/// Order: memory goes back as used by the work that `stream` has so far; work on other streams that
-/// uses it must be over before. Waits: as `MemoryManager::get_buffer` for `cpu` memory.
+/// Order: memory goes back as used by the work that its stream has so far, and is given again when
+/// that is over; work on other streams that uses it must be over before. Memory that no work of the
+/// device's uses is best had with a stream of its own: it never waits for anything. Waits: as
+/// `MemoryManager::get_buffer` for `cpu` memory.
 /// Life: holds a handle of the manager. A container points to its resource, which must outlive it.
 /// A copy is equal to its original, and so is what is moved from: memory of one may go back through
 /// the other. Memory that never goes back stays taken.
@@ -33,7 +35,9 @@ namespace headrace {
 class HEADRACE_EXPORT HostMemoryResource : public std::pmr::memory_resource {
  public:
   /// \param manager  Gives the memory.
-  /// \param stream   Stream of the manager's device whose work may use the memory.
+  /// \param stream   Stream of the manager's device whose work may use the memory; `Stream{}` is
+  /// its
+  ///                 default stream.
   /// \throws Error  `invalid_argument` for no manager. A stream of another device is refused by the
   ///                first allocation.
   explicit HostMemoryResource(MemoryManager manager, Stream stream = {});

@@ -108,6 +108,7 @@ TEST_P(HostMemoryResourceTest, MemoryIsOfTheCpuKindAndReusedWhenItIsBack) {
   HostMemoryResource resource(manager_);
   void* const first = resource.allocate(1000);
   resource.deallocate(first, 1000);
+  device_.synchronize();  // As for the manager's own buffers, what its stream did must be over.
   void* const second = resource.allocate(1000);
   EXPECT_EQ(second, first);
   resource.deallocate(second, 1000);
