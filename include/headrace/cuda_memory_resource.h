@@ -137,13 +137,15 @@ class DeviceMemoryResource {
 #endif
 
   /// Lets go of a stream that is about to be destroyed. One that is not known is ignored.
-  void forget(cuda::stream_ref stream) {
-    static_cast<void>(manager_.device().default_stream());  // As in `adopted`.
-    Stream last;                                            // Goes when the lock is no longer held.
-    const std::scoped_lock lock(streams_->mutex);
-    if (auto node = streams_->adopted.extract(stream.get()); !node.empty()) {
-      last = std::move(node.mapped());
-    }
+  void forget(cuda::stream_ref stream) noexcept {
+    Stream last;  // Goes when the lock is no longer held.
+    unless_lost([&] {
+      static_cast<void>(manager_.device().default_stream());  // As in `adopted`.
+      const std::scoped_lock lock(streams_->mutex);
+      if (auto node = streams_->adopted.extract(stream.get()); !node.empty()) {
+        last = std::move(node.mapped());
+      }
+    });
   }
 
   /// The manager that gives the memory.
