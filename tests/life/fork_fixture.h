@@ -50,6 +50,8 @@ struct Family {
   Buffer pooled = pool.get();
   Buffer nothing = manager.get_buffer(0);
   void* pointer = manager.allocate_buffer(kBytes);
+  HostMemoryResource resource{manager};
+  void* place = resource.allocate(kBytes);
   Tensor tensor{manager, Shape{4}, DataType::float32};
   CommandBufferPool commands{stream, 3, trace};
   CommandBuffer command = commands.get_buffer();
@@ -95,6 +97,7 @@ struct Family {
         {"get_buffer on a stream", [this] { manager.get_buffer(kBytes, DeviceType::gpu, stream); }},
         {"get_buffer of nothing", [this] { manager.get_buffer(0); }},
         {"allocate_buffer", [this] { manager.allocate_buffer(kBytes); }},
+        {"HostMemoryResource::allocate", [this] { static_cast<void>(resource.allocate(kBytes)); }},
         {"MemoryManager::stats", [this] { static_cast<void>(manager.stats()); }},
         {"pool_stats", [this] { static_cast<void>(manager.pool_stats()); }},
         {"trim", [this] { manager.trim(); }},
@@ -148,6 +151,7 @@ struct Family {
     pool.return_buffer(std::move(pooled));
     nothing.reset();
     manager.release_buffer(pointer);
+    resource.deallocate(place, kBytes);
     tensor.release();
     commands.return_buffer(std::move(command));
     commands.cleanup();

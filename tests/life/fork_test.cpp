@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <sys/mman.h>
 #include <thread>
 #include <utility>
 
@@ -79,6 +80,22 @@ TEST_F(ForkTest, TheParentGoesOnUnharmed) {
   family.give_back();
   EXPECT_EQ(family.pool.stats().available, 1U);
   work_as_usual(family.device);
+}
+
+// Pinned memory may not be mapped in a child at all.
+TEST_F(ForkTest, AChildReadsNothingOfTheMemoryThatAResourceGetsBack) {
+  constexpr std::size_t kPage = 4096;
+  HostMemoryResource resource{MemoryManager(open_device("host"))};
+  auto* const place = static_cast<std::byte*>(resource.allocate(std::size_t{1} << 20, kPage));
+  EXPECT_EQ(fault_of_child([&] {
+              require(mprotect(place - kPage, 2 * kPage, PROT_NONE) == 0, "no page is closed");
+              resource.deallocate(place, std::size_t{1} << 20, kPage);
+              require(mprotect(place - kPage, 2 * kPage, PROT_READ | PROT_WRITE) == 0,
+                      "no page is opened");
+            }),
+            "");
+  resource.deallocate(place, std::size_t{1} << 20, kPage);
+  EXPECT_EQ(resource.manager().stats().current_buffers, 0U);
 }
 
 TEST_F(ForkTest, AChildDestroysWhatItWasLeft) {
