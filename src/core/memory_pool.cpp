@@ -202,7 +202,7 @@ Block* MemoryPool::attempt(Request& request) {
   return block;
 }
 
-Block* MemoryPool::cached_or_carved(Request& request, bool& must_wait) {
+Block* MemoryPool::at_hand(const Request& request) {
   if (request.capture) {
     if (Block* block =
             request.capture->reuse(request.slot, request.capacity, request.device_type)) {
@@ -212,10 +212,12 @@ Block* MemoryPool::cached_or_carved(Request& request, bool& must_wait) {
   if (Block* block = ready_loose(request)) {
     return block;
   }
-  if (!count_reached()) {
-    if (Block* block = carve(request, Fit::one_span)) {
-      return block;
-    }
+  return count_reached() ? nullptr : carve(request, Fit::one_span);
+}
+
+Block* MemoryPool::cached_or_carved(Request& request, bool& must_wait) {
+  if (Block* block = at_hand(request)) {
+    return block;
   }
   if (may_grow(request.capacity) && !above_soft_limit(request.capacity) &&
       grown_since_collection_ + request.capacity <= growth_before_collection(request)) {

@@ -167,6 +167,8 @@ class MemoryPool {
                CacheKey key);
   Block* take_nothing(DeviceType device_type);
   Block* attempt(Request& request);
+  /// What disturbs nobody: memory of the capture, loose blocks, places in spans.
+  Block* at_hand(const Request& request);
   Block* cached_or_carved(Request& request, bool& must_wait);
   /// Bytes that the pool may grow by before it disturbs threads for what they keep.
   [[nodiscard]] std::size_t growth_before_collection(const Request& request) const;
