@@ -7,9 +7,11 @@
 #include "support/child_process.h"
 #include "support/loader_sources.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <memory_resource>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,18 +19,6 @@
 // One of everything the library has, made before a fork.
 
 namespace headrace::test {
-
-#if defined(__SANITIZE_THREAD__)
-inline constexpr bool kForkIsTracked = true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-inline constexpr bool kForkIsTracked = true;
-#else
-inline constexpr bool kForkIsTracked = false;
-#endif
-#else
-inline constexpr bool kForkIsTracked = false;
-#endif
 
 inline constexpr std::size_t kBytes = 4000;
 
@@ -51,7 +41,7 @@ struct Family {
   Buffer nothing = manager.get_buffer(0);
   void* pointer = manager.allocate_buffer(kBytes);
   HostMemoryResource resource{manager};
-  void* place = resource.allocate(kBytes);
+  std::pmr::vector<std::byte> contained = std::pmr::vector<std::byte>(kBytes, &resource);
   Tensor tensor{manager, Shape{4}, DataType::float32};
   CommandBufferPool commands{stream, 3, trace};
   CommandBuffer command = commands.get_buffer();
@@ -151,7 +141,8 @@ struct Family {
     pool.return_buffer(std::move(pooled));
     nothing.reset();
     manager.release_buffer(pointer);
-    resource.deallocate(place, kBytes);
+    contained.clear();
+    contained.shrink_to_fit();
     tensor.release();
     commands.return_buffer(std::move(command));
     commands.cleanup();

@@ -20,21 +20,8 @@
 // A child of fork() has one thread, and locks that nobody will let go. What was made before is dead
 // there; what it makes itself works.
 
-#if defined(__SANITIZE_ADDRESS__)
-// What a child leaves is a leak by intent.
-extern "C" __attribute__((visibility("default"))) int __lsan_is_turned_off();
-extern "C" int __lsan_is_turned_off() {
-  return headrace::test::is_forked_child() ? 1 : 0;
-}
-#endif
-
 namespace headrace::test {
 namespace {
-
-#define SKIP_WHERE_FORKS_ARE_TRACKED()                                              \
-  if (kForkIsTracked) {                                                             \
-    GTEST_SKIP() << "ThreadSanitizer does not follow a child that starts threads."; \
-  }
 
 /// Throws unless `call` throws the one error that there is for objects of the parent.
 void require_refused(const std::string& name, const std::function<void()>& call) {
@@ -52,7 +39,11 @@ void require_refused(const std::string& name, const std::function<void()>& call)
 
 class ForkTest : public ::testing::Test {
  protected:
-  void SetUp() override { SKIP_WHERE_FORKS_ARE_TRACKED(); }
+  void SetUp() override {
+    if (kSanitizedAllocator) {
+      GTEST_SKIP() << "A sanitizer's own allocator may be locked for ever in the child.";
+    }
+  }
 };
 
 TEST_F(ForkTest, EveryCallOnAnObjectOfTheParentIsRefused) {
@@ -360,9 +351,6 @@ class Crowd {
 };
 
 TEST_F(ForkTest, StressTwoHundredForksOfABusyProcess) {
-  if (kSanitizedAllocator) {
-    GTEST_SKIP() << "This sanitizer's own allocator may be locked for ever in the child.";
-  }
   auto family = std::make_unique<Family>();
   {
     const Crowd crowd(*family);

@@ -33,11 +33,6 @@ inline void require(bool holds, const std::string& what) {
   }
 }
 
-inline bool& is_forked_child() {
-  static bool value = false;
-  return value;
-}
-
 /// Reads what the child says until it ends, at most `patience` long.
 /// \returns nullopt when it did not end.
 inline std::optional<std::string> read_until_closed(int from, std::chrono::seconds patience) {
@@ -72,7 +67,6 @@ inline std::string fault_of_child(const std::function<void()>& body,
   std::fflush(nullptr);  // Or the child's exit would write it a second time.
   const pid_t child = fork();
   if (child == 0) {
-    is_forked_child() = true;
     close(ends[0]);
     std::string fault;
     try {
