@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
+#include <random>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -284,6 +287,43 @@ TEST_F(CaptureScopeTest, WrongUseIsRefused) {
             ErrorCode::invalid_argument);
   EXPECT_EQ(code_of([&] { mine.record_use(other.device().make_stream()); }),
             ErrorCode::invalid_argument);
+}
+
+TEST_F(CaptureScopeTest, StressOfThreadsBesideCapturesLosesNothing) {
+  std::atomic<bool> is_over = false;
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 3; ++t) {
+    threads.emplace_back([this, &is_over, t] {
+      std::mt19937 random(t);
+      std::vector<Buffer> held;
+      while (!is_over) {
+        const std::uint32_t draw = random();
+        held.push_back(take(draw % 2 == 0 ? a_ : b_, std::size_t{256} << (draw >> 8U) % 4));
+        while (held.size() > draw % 16) {
+          held.erase(held.begin());
+        }
+      }
+    });
+  }
+  for (int i = 0; i < 3000; ++i) {
+    CaptureScope scope(manager_, i % 3 == 0 ? b_ : a_);
+    mock_.set_capturing(true);
+    const Buffer outlives = take(i % 3 == 0 ? b_ : a_);
+    take(a_).reset();
+    mock_.set_capturing(false);
+    if (i % 2 == 0) {
+      scope.end_capture();
+    }
+  }
+  is_over = true;
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  mock_.complete_all();
+  expect_ledger_balances(manager_, mock_);
+  EXPECT_EQ(manager_.stats().current_buffers, 0U);
+  manager_.trim();
+  EXPECT_EQ(mock_.live_allocations(), 0U) << "something is kept that no scope keeps";
 }
 
 TEST(CaptureScopeLife, AScopeOutlivesTheLastHandleOfItsManager) {
