@@ -140,17 +140,22 @@ TEST_F(CaptureScopeTest, MemoryWhoseUsesAreOverIsTaken) {
 }
 
 TEST_F(CaptureScopeTest, WhatIsReturnedInTheCaptureIsKeptThoughItWasTakenBefore) {
-  Buffer before = take(a_);
-  const NativeHandle place = before.native_handle();
-  const CaptureScope scope(manager_, a_);
-  mock_.set_capturing(true);
-  launch(a_, [] {});
-  before.reset();
-  EXPECT_FALSE(is_found(place, a_)) << "work before the capture may use it yet";
-  mock_.set_capturing(false);
-  mock_.complete_all();
-  EXPECT_FALSE(is_found(place, a_));
-  EXPECT_GE(scope.kept_bytes(), kSize);
+  for (const bool is_named : {false, true}) {
+    Buffer before = take(a_);
+    const NativeHandle place = before.native_handle();
+    CaptureScope scope(manager_, a_);
+    if (is_named) {
+      scope.keep(before);
+    }
+    mock_.set_capturing(true);
+    launch(a_, [] {});
+    before.reset();
+    EXPECT_FALSE(is_found(place, a_)) << "work before the capture may use it yet";
+    mock_.set_capturing(false);
+    mock_.complete_all();
+    EXPECT_FALSE(is_found(place, a_));
+    EXPECT_GE(scope.kept_bytes(), kSize);
+  }
 }
 
 TEST_F(CaptureScopeTest, OthersUseTheMemoryAfterTheLaunchesOnAllStreams) {
