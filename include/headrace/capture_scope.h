@@ -39,9 +39,8 @@ struct Capture;
 /// manager meanwhile is safe from any thread. Fork: in a child it does nothing.
 class HEADRACE_EXPORT CaptureScope {
  public:
-  /// \throws Error  `invalid_argument` for no manager, a stream of another device, or a stream
-  /// whose
-  ///                last scope has not ended its capture.
+  /// \throws Error  `invalid_argument` for no manager, a stream of another device, or one
+  ///                whose last scope has not ended its capture.
   explicit CaptureScope(MemoryManager manager, Stream stream = {});
   CaptureScope(CaptureScope&& other) noexcept;
   CaptureScope& operator=(CaptureScope&& other) noexcept;

@@ -112,6 +112,11 @@ void MemoryPool::keep(const Buffer& buffer, const std::shared_ptr<Capture>& capt
     throw Error(ErrorCode::invalid_argument,
                 "The buffer is kept by another CaptureScope already; hold it as long as both.");
   }
+  if (block->capture_ && block->capture_->is_over) {
+    const std::scoped_lock block_lock(block->mutex_);
+    block->writers_.add(block->capture_->uses);
+    block->has_uses_ = true;
+  }
   block->cache_key_ = kNoCacheKey;  // So that it comes back to the pool itself.
   block->capture_ = capture;
 }

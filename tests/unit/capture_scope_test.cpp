@@ -189,6 +189,25 @@ TEST_F(CaptureScopeTest, ABufferThatOutlivesItsScopeComesBackInTheSameOrder) {
   EXPECT_TRUE(is_found(place, a_));
 }
 
+TEST_F(CaptureScopeTest, ABufferThatASecondScopeIsToldOfKeepsTheOrderOfTheFirst) {
+  const Stream launches = mock_.device().make_stream();
+  std::optional<CaptureScope> first(std::in_place, manager_, a_);
+  mock_.set_capturing(true);
+  Buffer buffer = take(a_);
+  mock_.set_capturing(false);
+  const NativeHandle place = buffer.native_handle();
+  launch(launches, [] {});
+  first->record_use(launches);
+  first.reset();
+  std::optional<CaptureScope> second(std::in_place, manager_, b_);
+  second->keep(buffer);
+  buffer.reset();
+  second.reset();
+  EXPECT_FALSE(is_found(place, a_));
+  mock_.complete_all();
+  EXPECT_TRUE(is_found(place, a_));
+}
+
 TEST_F(CaptureScopeTest, ABufferOfAnotherStreamIsKeptWhenItIsNamed) {
   std::optional<CaptureScope> scope(std::in_place, manager_, a_);
   Buffer other = take(b_);
