@@ -7,6 +7,8 @@
 #include "core/timeline.h"
 
 #include <cstddef>
+#include <memory>
+#include <utility>
 
 namespace headrace::core {
 
@@ -15,6 +17,9 @@ namespace headrace::core {
 /// Life: the scope's, and on until the last block that names it has come back. Guarded by the
 /// pool's lock. Design: docs/design/012-capture.md.
 struct Capture {
+  explicit Capture(std::shared_ptr<StreamState> of) : stream(std::move(of)) {}
+
+  const std::shared_ptr<StreamState> stream;  ///< That is captured.
   BlockList reusable;     ///< Taken and returned in the capture: its later work may use them again.
   BlockList kept;         ///< Everything else that came back.
   UseList uses;           ///< Streams that launch what was captured.

@@ -33,7 +33,7 @@ CaptureScope::~CaptureScope() {
 
 void CaptureScope::end_capture() noexcept {
   if (capture_) {
-    core::ManagerAccess::pool(manager_)->end_capture(stream_, *capture_);
+    core::ManagerAccess::pool(manager_)->end_capture(*capture_);
   }
 }
 
@@ -51,8 +51,7 @@ std::size_t CaptureScope::kept_bytes() const {
 
 void CaptureScope::end() noexcept {
   if (capture_) {
-    end_capture();
-    core::ManagerAccess::pool(manager_)->end_scope(stream_, *std::exchange(capture_, nullptr));
+    core::ManagerAccess::pool(manager_)->end_scope(*std::exchange(capture_, nullptr));
   }
 }
 

@@ -94,8 +94,8 @@ class MemoryPool {
 
   /// Captures of CaptureScopes, whose calls these are. \throws Error  as they.
   std::shared_ptr<Capture> begin_capture(const Stream& stream);
-  void end_capture(const Stream& stream, const Capture& capture) noexcept;
-  void end_scope(const Stream& stream, Capture& capture) noexcept;
+  void end_capture(const Capture& capture) noexcept;
+  void end_scope(Capture& capture) noexcept;
   void keep(const Buffer& buffer, const std::shared_ptr<Capture>& capture);
   void record_use(Capture& capture, const Stream& stream);
   [[nodiscard]] std::size_t kept_bytes(const Capture& capture) const;
@@ -208,6 +208,9 @@ class MemoryPool {
   void collect();
   void empty_magazines(ThreadCache& cache, const Lane* only);
   void empty_lists(Lane& lane);
+  /// Makes what is cached for a lane loose and has its magazines keep nothing; they are `owner`'s
+  /// from then on, or with null nobody's.
+  void shut_caches(Lane& lane, Lane* owner);
   void loosen_chain(Block* newest, const Lane& lane);
   /// Gives the heap every span all of whose blocks are loose: those that `user` may use at once, or
   /// with `any` all.

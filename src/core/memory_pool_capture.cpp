@@ -30,7 +30,7 @@ Block* Capture::reuse(std::size_t slot, std::size_t capacity, DeviceType device_
 std::shared_ptr<Capture> MemoryPool::begin_capture(const Stream& stream) {
   process_.require_current("The memory pool");
   const std::shared_ptr<StreamState> state = device_state_->resolve(stream);
-  auto capture = std::make_shared<Capture>();
+  auto capture = std::make_shared<Capture>(state);
   const std::scoped_lock lock(mutex_);
   Lane& lane = lane_of(state);
   if (lane.capture) {
@@ -40,28 +40,18 @@ std::shared_ptr<Capture> MemoryPool::begin_capture(const Stream& stream) {
                             state->id(),
                             config_.name));
   }
-  const StoppedCaches stopped(caches_);
-  for (const std::shared_ptr<ThreadCache>& cache : caches_) {
-    empty_magazines(*cache, &lane);
-    for (const std::unique_ptr<Magazines>& magazines : cache->lanes) {
-      if (magazines->lane == &lane) {
-        magazines->shut();
-      }
-    }
-  }
-  empty_lists(lane);
+  shut_caches(lane, &lane);
   lane.capture = capture;
   lane.has_capture = true;
   return capture;
 }
 
-void MemoryPool::end_capture(const Stream& stream, const Capture& capture) noexcept {
+void MemoryPool::end_capture(const Capture& capture) noexcept {
   if (!process_.is_current()) {
     return;
   }
-  const std::uint64_t id = device_state_->resolve(stream)->id();
   const std::scoped_lock lock(mutex_);
-  Lane& lane = *lanes_.at(id);  // It is there while a handle of its stream is.
+  Lane& lane = *lanes_.at(capture.stream->id());  // It is there while a handle of its stream is.
   if (lane.capture.get() != &capture) {
     return;
   }
@@ -77,11 +67,12 @@ void MemoryPool::end_capture(const Stream& stream, const Capture& capture) noexc
   lane.capture = nullptr;
 }
 
-void MemoryPool::end_scope(const Stream& stream, Capture& capture) noexcept {
+void MemoryPool::end_scope(Capture& capture) noexcept {
+  end_capture(capture);
   if (!process_.is_current()) {
     return;
   }
-  const Ticket end = end_of_work(*device_state_->resolve(stream));
+  const Ticket end = end_of_work(*capture.stream);
   const std::scoped_lock lock(mutex_);
   capture.uses.add(end);
   capture.is_over = true;

@@ -219,6 +219,20 @@ void MemoryPool::dissolve(DeviceType device_type,
   }
 }
 
+void MemoryPool::shut_caches(Lane& lane, Lane* owner) {
+  const StoppedCaches stopped(caches_);
+  for (const std::shared_ptr<ThreadCache>& cache : caches_) {
+    empty_magazines(*cache, &lane);
+    for (const std::unique_ptr<Magazines>& magazines : cache->lanes) {
+      if (magazines->lane == &lane) {
+        magazines->shut();
+        magazines->lane = owner;
+      }
+    }
+  }
+  empty_lists(lane);
+}
+
 void MemoryPool::drop_lane_if_over(Lane& lane) {
   if (lane.is_retired && lane.taken == 0) {
     lanes_.erase(lane.stream->id());
@@ -238,19 +252,7 @@ void MemoryPool::retire(const StreamState& stream) noexcept {
     return;
   }
   Lane& lane = *found->second;
-  {
-    const StoppedCaches stopped(caches_);
-    for (const std::shared_ptr<ThreadCache>& cache : caches_) {
-      empty_magazines(*cache, &lane);
-      for (const std::unique_ptr<Magazines>& magazines : cache->lanes) {
-        if (magazines->lane == &lane) {
-          magazines->shut();
-          magazines->lane = nullptr;
-        }
-      }
-    }
-    empty_lists(lane);
-  }
+  shut_caches(lane, nullptr);
   lane.is_retired = true;
   drop_lane_if_over(lane);
 }
