@@ -39,6 +39,9 @@ std::string count_text(double count) {
 }
 
 std::string time_text(double seconds) {
+  if (seconds < 1e-6) {
+    return three_digits(seconds * 1e9) + " ns";
+  }
   if (seconds < 1e-3) {
     return three_digits(seconds * 1e6) + " us";
   }

@@ -14,7 +14,7 @@ std::string bytes_text(std::uint64_t bytes);
 /// "1797", "35.9 k", "4.47 M".
 std::string count_text(double count);
 
-/// "850 us", "12.3 ms", "1.23 s".
+/// "9.90 ns", "850 us", "12.3 ms", "1.23 s".
 std::string time_text(double seconds);
 
 /// "0:07", "12:34", "1:02:03".

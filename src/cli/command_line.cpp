@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,11 +22,12 @@
 namespace headrace::cli {
 namespace {
 
-constexpr std::array<std::string_view, 3> kCommands{"devices", "inspect", "stream"};
+constexpr std::array<std::string_view, 4> kCommands{"devices", "inspect", "stream", "bench"};
 
 constexpr std::uint64_t kMaxBatch = std::uint64_t{1} << 40;
 constexpr std::uint64_t kMaxWorkers = 1024;
 constexpr std::uint64_t kMaxPrefetch = 65536;
+constexpr std::uint64_t kMaxRounds = 10000;
 
 using Setter = std::function<void(const std::string&)>;
 
@@ -64,6 +66,13 @@ Setter into(Number& target,
 
 void add_json(CLI::App& app, std::string& target) {
   add(app, "--json", "FILE", "Write the report as JSON; - for standard output", into(target));
+}
+
+CLI::App& add_command(CLI::App& app, const char* name, const char* help) {
+  CLI::App* const command = app.add_subcommand(name, help);
+  command->group("Commands");
+  command->set_help_flag("-h,--help", "Print this help");
+  return *command;
 }
 
 void add_data(CLI::App& app, std::filesystem::path& path, std::string& split) {
@@ -182,11 +191,62 @@ void add_results(CLI::App& app, StreamOptions& options) {
   app.get_option("--json")->group("Results");
 }
 
-CLI::App* add_command(CLI::App& app, std::string_view name, const char* help) {
-  CLI::App* const command = app.add_subcommand(std::string(name), help);
-  command->group("Commands");
-  command->set_help_flag("-h,--help", "Print this help");
+const CLI::App& add_devices(CLI::App& app, DevicesOptions& options) {
+  CLI::App& command = add_command(app, "devices", "List the devices, best first");
+  add_json(command, options.json);
+  command.footer("Example:\n  headrace devices --json -\n");
   return command;
+}
+
+const CLI::App& add_inspect(CLI::App& app, InspectOptions& options) {
+  CLI::App& command =
+      add_command(app, "inspect", "Show what a data set holds, and how often each label occurs");
+  add_data(command, options.path, options.split);
+  add_json(command, options.json);
+  command.footer("Example:\n  headrace inspect mnist --split train\n");
+  return command;
+}
+
+const CLI::App& add_stream(CLI::App& app, StreamOptions& options) {
+  CLI::App& command =
+      add_command(app, "stream", "Load a data set to a device, batch by batch, and report");
+  add_data(command, options.path, options.split);
+  add_order(command, options);
+  add_device(command, options);
+  add_care(command, options);
+  add_results(command, options);
+  command.footer(kStreamNotes);
+  return command;
+}
+
+void add_bench(CLI::App& app, std::vector<std::string>& groups, BenchOptions& options) {
+  CLI::App& command =
+      add_command(app, "bench", "Measure the library on a device, beside peers and limits");
+  command.add_option("GROUP", groups, "memory, transfer, convert, loader; without any all of them")
+      ->type_name("");
+  add(command, "--device", "SPEC", "As `headrace devices` lists", into(options.device))
+      ->default_str("auto");
+  add(command,
+      "--threads",
+      "N",
+      "Of measurements with several; without it as many as the hardware has",
+      into(options.threads, "--threads", 1, kMaxWorkers));
+  add(command,
+      "--rounds",
+      "N",
+      "Rounds of which the median counts",
+      into(options.effort.rounds, "--rounds", 1, kMaxRounds))
+      ->default_str("5");
+  add(command,
+      "--seconds",
+      "S",
+      "Time for each thing in each round",
+      [&options](const std::string& text) {
+        options.effort.seconds = parse_seconds("--seconds", text);
+      })
+      ->default_str("0.1");
+  add_json(command, options.json);
+  command.footer(kBenchNotes);
 }
 
 void check_command(int argc, const char* const* argv) {
@@ -233,6 +293,25 @@ std::string text_of_extras(const CLI::App& app) {
                      extras.size() == 1 ? "was" : "were");
 }
 
+/// Reads the words into what `app` was given. \returns Text to show instead of running a command.
+std::optional<std::string> parse(CLI::App& app, int argc, const char* const* argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return help_of(app);
+  } catch (const CLI::CallForVersion& version) {
+    return fmt::format("{}\n", version.what());
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string_view text = error.what();
+    throw UsageError(fmt::format("{} needs a value.", text.substr(0, text.find(':'))));
+  } catch (const CLI::ExtrasError&) {
+    throw UsageError(text_of_extras(app));
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(text_of(error));
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string help_hint(int argc, const char* const* argv) {
@@ -255,47 +334,30 @@ Command parse_command_line(int argc, const char* const* argv) {
   InspectOptions inspect;
   StreamOptions stream;
   stream.loader.batch_size = 256;
-  CLI::App* const devices_command = add_command(app, kCommands[0], "List the devices, best first");
-  add_json(*devices_command, devices.json);
-  devices_command->footer("Example:\n  headrace devices --json -\n");
-  CLI::App* const inspect_command =
-      add_command(app, kCommands[1], "Show what a data set holds, and how often each label occurs");
-  add_data(*inspect_command, inspect.path, inspect.split);
-  add_json(*inspect_command, inspect.json);
-  inspect_command->footer("Example:\n  headrace inspect mnist --split train\n");
-  CLI::App* const stream_command =
-      add_command(app, kCommands[2], "Load a data set to a device, batch by batch, and report");
-  add_data(*stream_command, stream.path, stream.split);
-  add_order(*stream_command, stream);
-  add_device(*stream_command, stream);
-  add_care(*stream_command, stream);
-  add_results(*stream_command, stream);
-  stream_command->footer(kStreamNotes);
+  BenchOptions bench;
+  std::vector<std::string> bench_groups;
+  const CLI::App& devices_command = add_devices(app, devices);
+  const CLI::App& inspect_command = add_inspect(app, inspect);
+  const CLI::App& stream_command = add_stream(app, stream);
+  add_bench(app, bench_groups, bench);
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    return ShowText{help_of(app)};
-  } catch (const CLI::CallForVersion& version) {
-    return ShowText{fmt::format("{}\n", version.what())};
-  } catch (const CLI::ArgumentMismatch& error) {
-    const std::string_view text = error.what();
-    throw UsageError(fmt::format("{} needs a value.", text.substr(0, text.find(':'))));
-  } catch (const CLI::ExtrasError&) {
-    throw UsageError(text_of_extras(app));
-  } catch (const CLI::ParseError& error) {
-    throw UsageError(text_of(error));
+  if (auto text = parse(app, argc, argv)) {
+    return ShowText{*std::move(text)};
   }
-  if (devices_command->parsed()) {
+  if (devices_command.parsed()) {
     return devices;
   }
-  if (inspect_command->parsed()) {
-    check_path(inspect.path, kCommands[1]);
+  if (inspect_command.parsed()) {
+    check_path(inspect.path, "inspect");
     return inspect;
   }
-  check_path(stream.path, kCommands[2]);
-  check_together(*stream_command, stream);
-  return stream;
+  if (stream_command.parsed()) {
+    check_path(stream.path, "stream");
+    check_together(stream_command, stream);
+    return stream;
+  }
+  bench.groups = parse_bench_groups(bench_groups);
+  return bench;
 }
 
 }  // namespace headrace::cli

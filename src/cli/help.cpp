@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace headrace::cli {
@@ -15,7 +16,8 @@ class HelpFormatter final : public CLI::Formatter {
     std::string usage = fmt::format("Usage: {} [OPTIONS]", name);
     for (const CLI::Option* option : app->get_options()) {
       if (option->get_positional()) {
-        usage += " " + option->get_name(true, false);
+        const std::string positional = option->get_name(true, false);
+        usage += option->get_expected_max() > 1 ? " [" + positional + "...]" : " " + positional;
       }
     }
     return usage + (app->get_subcommands({}).empty() ? "\n" : " COMMAND [...]\n");

@@ -14,6 +14,7 @@ inline constexpr const char* kExamples =
     "  headrace devices\n"
     "  headrace inspect data/digits\n"
     "  headrace stream data/digits --epochs 20 --shuffle --seed 7 --verify\n"
+    "  headrace bench memory\n"
     "\n"
     "Exit codes: 0 success, 1 failure, 2 bad usage, 130 stopped by Ctrl-C.\n";
 
@@ -38,6 +39,17 @@ inline constexpr const char* kStreamNotes =
     "\n"
     "Exit codes: 0 success, 1 failure (a fault that --verify found too), 2 bad usage, 130 stopped\n"
     "by Ctrl-C (what was done is reported, and the state kept).\n";
+
+inline constexpr const char* kBenchNotes =
+    "Examples:\n"
+    "  headrace bench\n"
+    "  headrace bench memory --threads 16 --json memory.json\n"
+    "\n"
+    "What each group measures, and what it stands beside ('as fast' is the ratio of the two):\n"
+    "  memory    taking a buffer and giving it back; malloc\n"
+    "  transfer  moving bytes to the device and back; one plain copy of pinned memory\n"
+    "  convert   element types on the device; a copy there that moves as many bytes\n"
+    "  loader    3 KiB samples in memory, shuffled, to the device; one thread's copy of the rows\n";
 
 /// Makes the usage lines of `app` and the commands added later say what must be given.
 void set_usage(CLI::App& app);

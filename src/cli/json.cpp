@@ -143,6 +143,33 @@ std::string to_json(const Report& report) {
                   {"verified", verified_json(report.verified)}});
 }
 
+std::string to_json(const BenchReport& report) {
+  Json list = Json::array();
+  for (const Measurement& measurement : report.measurements) {
+    Json json{{"group", measurement.group},
+              {"name", measurement.name},
+              {"unit", to_string(measurement.unit)},
+              {"value", measurement.value},
+              {"peer", nullptr},
+              {"peer_value", nullptr},
+              {"ratio", nullptr}};
+    if (!measurement.peer.empty()) {
+      json["peer"] = measurement.peer;
+      json["peer_value"] = measurement.peer_value;
+      json["ratio"] = measurement.ratio();
+    }
+    list.push_back(std::move(json));
+  }
+  return text_of({{"version", kVersion},
+                  {"device", report.device.spec},
+                  {"device_name", report.device.name},
+                  {"backend", report.device.backend},
+                  {"threads", report.threads},
+                  {"rounds", report.effort.rounds},
+                  {"seconds_a_round", report.effort.seconds},
+                  {"measurements", std::move(list)}});
+}
+
 std::string to_json(const LoaderState& state, const StateOwner& owner) {
   Json json = Json::parse(state.to_json());
   json["shard"] = shard_json(owner.shard);

@@ -4,6 +4,7 @@
 #include "headrace/backend.h"
 #include "headrace/loader.h"
 
+#include "cli/bench/report.h"
 #include "cli/inspection.h"
 #include "cli/report.h"
 
@@ -19,6 +20,7 @@ namespace headrace::cli {
 std::string to_json(std::span<const DeviceInfo> devices);
 std::string to_json(const Inspection& inspection);
 std::string to_json(const Report& report);
+std::string to_json(const BenchReport& report);
 
 /// What a state file says besides the LoaderState: whose state it is.
 struct StateOwner {

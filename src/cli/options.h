@@ -5,11 +5,14 @@
 
 #include "headrace/loader.h"
 
+#include "cli/bench/rounds.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace headrace::cli {
 
@@ -51,6 +54,18 @@ struct StreamOptions {
   std::string json;
 };
 
-using Command = std::variant<ShowText, DevicesOptions, InspectOptions, StreamOptions>;
+/// What `headrace bench` can measure.
+enum class BenchGroup { memory, transfer, convert, loader };
+
+/// `headrace bench`.
+struct BenchOptions {
+  std::vector<BenchGroup> groups;  ///< In the order to run.
+  std::string device = "auto";
+  std::size_t threads = 0;  ///< 0 for as many as the hardware has.
+  Effort effort;
+  std::string json;
+};
+
+using Command = std::variant<ShowText, DevicesOptions, InspectOptions, StreamOptions, BenchOptions>;
 
 }  // namespace headrace::cli

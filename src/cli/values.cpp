@@ -6,16 +6,26 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <iterator>
 #include <limits>
 #include <optional>
+#include <ranges>
 #include <utility>
 
 namespace headrace::cli {
 namespace {
+
+constexpr std::array kBenchGroups{
+    std::pair{std::string_view("memory"), BenchGroup::memory},
+    std::pair{std::string_view("transfer"), BenchGroup::transfer},
+    std::pair{std::string_view("convert"), BenchGroup::convert},
+    std::pair{std::string_view("loader"), BenchGroup::loader},
+};
 
 [[noreturn]] void refuse(std::string_view option, std::string_view text, std::string_view wanted) {
   throw UsageError(fmt::format("{}: '{}' is not {}.", option, text, wanted));
@@ -156,6 +166,35 @@ OnError parse_on_error(std::string_view text) {
                       text,
                       std::array{std::pair{std::string_view("raise"), OnError::raise},
                                  std::pair{std::string_view("skip"), OnError::skip}});
+}
+
+std::vector<BenchGroup> parse_bench_groups(const std::vector<std::string>& texts) {
+  std::vector<BenchGroup> groups;
+  for (const std::string& text : texts) {
+    const BenchGroup group = parse_choice("GROUP", text, kBenchGroups);
+    if (std::ranges::count(groups, group) == 0) {
+      groups.push_back(group);
+    }
+  }
+  if (groups.empty()) {
+    std::ranges::copy(std::views::values(kBenchGroups), std::back_inserter(groups));
+  }
+  return groups;
+}
+
+std::string to_string(BenchGroup group) {
+  const auto* const found =
+      std::ranges::find(kBenchGroups, group, &std::pair<std::string_view, BenchGroup>::second);
+  return std::string(found->first);
+}
+
+double parse_seconds(std::string_view option, std::string_view text) {
+  constexpr double kMost = 3600;
+  const auto number = parse_number<double>(text);
+  if (!number || !(*number > 0) || *number > kMost) {
+    refuse(option, text, fmt::format("a number of seconds above 0, at most {}", kMost));
+  }
+  return *number;
 }
 
 }  // namespace headrace::cli

@@ -50,5 +50,11 @@ Layout parse_layout(std::string_view text);
 Tail parse_tail(std::string_view text);
 /// "raise" or "skip".
 OnError parse_on_error(std::string_view text);
+/// Names of groups, each of which counts once; none stands for all.
+std::vector<BenchGroup> parse_bench_groups(const std::vector<std::string>& texts);
+/// The name that `parse_bench_groups` reads.
+std::string to_string(BenchGroup group);
+/// A time in seconds above 0, at most an hour.
+double parse_seconds(std::string_view option, std::string_view text);
 
 }  // namespace headrace::cli

@@ -142,6 +142,7 @@ TEST(Amounts, HaveThreeDigits) {
   EXPECT_EQ(count_text(35940), "35.9 k");
   EXPECT_EQ(count_text(4.469e6), "4.47 M");
   EXPECT_EQ(count_text(16.1e6), "16.1 M");
+  EXPECT_EQ(time_text(9.87e-9), "9.87 ns");
   EXPECT_EQ(time_text(0.0000012), "1.20 us");
   EXPECT_EQ(time_text(0.0123), "12.3 ms");
   EXPECT_EQ(time_text(75), "75.0 s");

@@ -30,7 +30,7 @@ std::string complaint(const Arguments& arguments,
 TEST(Usage, HelpShowsEveryCommandAndExamples) {
   const Finished run = run_program({"--help"});
   EXPECT_EQ(run.exit_code, 0);
-  for (const char* word : {"devices", "inspect", "stream", "Examples:", "--version"}) {
+  for (const char* word : {"devices", "inspect", "stream", "bench", "Examples:", "--version"}) {
     EXPECT_THAT(run.out, HasSubstr(word));
   }
   EXPECT_EQ(run.err, "");
@@ -48,6 +48,20 @@ TEST(Usage, HelpOfACommandShowsItsOptions) {
   }
   EXPECT_EQ(run_program({"devices", "--help"}).exit_code, 0);
   EXPECT_EQ(run_program({"inspect", "-h"}).exit_code, 0);
+  const Finished bench = run_program({"bench", "--help"});
+  EXPECT_EQ(bench.exit_code, 0);
+  for (const char* word : {"memory",
+                           "transfer",
+                           "convert",
+                           "loader",
+                           "--device",
+                           "--threads",
+                           "--rounds",
+                           "--seconds",
+                           "--json",
+                           "malloc"}) {
+    EXPECT_THAT(bench.out, HasSubstr(word));
+  }
 }
 
 TEST(Usage, HelpSaysWhatMustBeGiven) {
@@ -72,7 +86,13 @@ TEST(Usage, BadUsageIsRefusedInOneLine) {
   const std::string data = digits();
   const std::vector<std::pair<Arguments, std::string>> cases{
       {{}, "A command is missing"},
-      {{"bench"}, "no command 'bench'"},
+      {{"pack"}, "no command 'pack'"},
+      {{"bench", "disk"}, "GROUP: 'disk' is not one of memory, transfer, convert, loader."},
+      {{"bench", "--rounds", "0"}, "--rounds: '0'"},
+      {{"bench", "--threads", "0"}, "--threads: '0'"},
+      {{"bench", "--seconds", "0"}, "--seconds: '0'"},
+      {{"bench", "--seconds", "nan"}, "--seconds: 'nan'"},
+      {{"bench", "--seconds", "9999"}, "--seconds: '9999'"},
       {{"stream"}, "PATH is missing"},
       {{"inspect"}, "PATH is missing"},
       {{"inspect", data, "more"}, "The argument 'more' was not expected."},
