@@ -120,11 +120,11 @@ class HEADRACE_EXPORT MemoryManager {
   /// - a span: `offset` in its segment, `bytes`, `state`, and `uses`, the streams whose work may
   ///   still use what is in no block. In `state` "blocks" also `capacity`, `uncarved` (places whose
   ///   block was never made) and the other places' `blocks`;
-  /// - a block: `offset` in its segment, `bytes`, `requested`, `state` "taken" or "cached", `tag`
-  /// of
-  ///   its taker or, cached, of the last one, `stream` (0 when any may take it), and
-  ///   `at_most_age_ms`. That is the time since its state last changed without a hit, for hits read
-  ///   no clock: a block that only hits took and returned since is in its state for less.
+  /// - a block: `offset` in its segment, `bytes`, `requested`, `state` "taken", "kept" (given back,
+  ///   and a CaptureScope keeps it) or "cached", `tag` of its taker or of the last one, `stream` (0
+  ///   when it is for none in particular), and `at_most_age_ms`. That is the time since its state
+  ///   last changed without a hit, for hits read no clock: a block that only hits took and returned
+  ///   since is in its state for less.
   ///
   /// Exact when no other thread is inside the manager; else blocks are each of their own moment.
   /// Other calls may go on; those that find nothing in their thread's cache wait for the walk.

@@ -85,9 +85,7 @@ void MemoryPool::close() noexcept {
     removed = remove_all_free();
     is_last = outstanding() == 0;
   }
-  for (SegmentHeap::Removed& segment : removed) {
-    device->bury(segment.memory, std::move(segment.uses));
-  }
+  bury(*device, std::move(removed));
   if (is_last) {
     delete this;
   }

@@ -218,6 +218,9 @@ class MemoryPool {
   void drop_lane_if_over(Lane& lane);
   [[nodiscard]] std::int64_t outstanding() const;
   std::vector<SegmentHeap::Removed> remove_all_free();
+  /// Gives segments back to the device, each once its uses are over. \returns Their bytes.
+  static std::size_t bury(DeviceState& device,
+                          std::vector<SegmentHeap::Removed>&& removed) noexcept;
 
   // Captures: memory_pool_capture.cpp.
   /// Whether a scope wants what is returned to a lane now.

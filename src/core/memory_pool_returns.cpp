@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -47,9 +48,7 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
       is_last = outstanding() == 0;
     }
   }
-  for (SegmentHeap::Removed& segment : removed) {
-    device->bury(segment.memory, std::move(segment.uses));
-  }
+  bury(*device, std::move(removed));
   if (is_last) {
     delete this;
   }
@@ -270,13 +269,21 @@ std::vector<SegmentHeap::Removed> MemoryPool::remove_all_free() {
   for (std::size_t kind = 0; kind < kKinds; ++kind) {
     const auto device_type = static_cast<DeviceType>(kind);
     dissolve(device_type, nullptr, SegmentHeap::Ready::any);
-    std::vector<SegmentHeap::Removed> more = heap(device_type).remove_free(SegmentHeap::Ready::any);
-    for (SegmentHeap::Removed& segment : more) {
-      unpoison(segment.memory.host, segment.size);
-      removed.push_back(std::move(segment));
-    }
+    std::ranges::move(heap(device_type).remove_free(SegmentHeap::Ready::any),
+                      std::back_inserter(removed));
   }
   return removed;
+}
+
+std::size_t MemoryPool::bury(DeviceState& device,
+                             std::vector<SegmentHeap::Removed>&& removed) noexcept {
+  std::size_t bytes = 0;
+  for (SegmentHeap::Removed& segment : removed) {
+    unpoison(segment.memory.host, segment.size);
+    device.bury(segment.memory, std::move(segment.uses));
+    bytes += segment.size;
+  }
+  return bytes;
 }
 
 }  // namespace headrace::core

@@ -4,7 +4,6 @@
 
 #include "core/log.h"
 #include "core/memory_pool.h"
-#include "core/poison.h"
 #include "core/stopped_caches.h"
 
 #include <fmt/format.h>
@@ -108,12 +107,7 @@ std::size_t MemoryPool::release_cached() {
 }
 
 std::size_t MemoryPool::give_to_device(std::vector<SegmentHeap::Removed>&& removed) {
-  std::size_t bytes = 0;
-  for (SegmentHeap::Removed& segment : removed) {
-    unpoison(segment.memory.host, segment.size);
-    device_state_->bury(segment.memory, std::move(segment.uses));
-    bytes += segment.size;
-  }
+  const std::size_t bytes = bury(*device_state_, std::move(removed));
   // Only what the device has back makes room: others grow at the same time.
   const std::scoped_lock lock(mutex_);
   totals_.reserved_bytes -= bytes;

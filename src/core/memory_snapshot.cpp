@@ -52,7 +52,9 @@ PoolSnapshot::Span MemoryPool::copy_of(const Span& span) {
     // changes under the pool's lock alone.
     const Block& block = span.blocks[i];
     const std::uint32_t stream = stream_of(block.cache_key_);
-    copy.blocks.push_back({.requested = block.requested_.load(std::memory_order_relaxed),
+    const std::size_t requested = block.requested_.load(std::memory_order_relaxed);
+    copy.blocks.push_back({.requested = requested,
+                           .is_kept = requested == 0 && block.capture_ != nullptr,
                            .tag = block.tag_.load(std::memory_order_relaxed),
                            .stream = stream == kNoShortId ? 0 : stream,
                            .since = block.since_});
@@ -174,11 +176,15 @@ class Printer {
     return json;
   }
 
+  static const char* state_of(const PoolSnapshot::Block& block) {
+    return block.requested != 0 ? "taken" : block.is_kept ? "kept" : "cached";
+  }
+
   Json operator()(const PoolSnapshot::Block& block, std::size_t offset, std::size_t capacity) {
     return {{"offset", offset},
             {"bytes", capacity},
             {"requested", block.requested},
-            {"state", block.requested != 0 ? "taken" : "cached"},
+            {"state", state_of(block)},
             {"tag", name_of(block.tag)},
             {"stream", block.stream},
             {"at_most_age_ms", milliseconds(taken_at_ - block.since)}};

@@ -22,7 +22,8 @@ struct PoolSnapshot {
   using Time = std::chrono::steady_clock::time_point;
 
   struct Block {
-    std::size_t requested = 0;  ///< Bytes; 0 when it is cached.
+    std::size_t requested = 0;  ///< Bytes; 0 when it is not taken.
+    bool is_kept = false;       ///< Came back, and a CaptureScope keeps it.
     TagNumber tag = 0;          ///< Of the last take.
     std::uint64_t stream = 0;   ///< Id of the stream it is kept or taken for; 0 for any.
     Time since = {};            ///< The last take or return that was not a hit.

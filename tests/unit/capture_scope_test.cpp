@@ -286,6 +286,21 @@ TEST_F(CaptureScopeTest, MovesTakeTheMemoryAlong) {
   EXPECT_TRUE(is_found(place, a_)) << "what was assigned over ended";
 }
 
+TEST_F(CaptureScopeTest, TheSnapshotSaysWhatIsKept) {
+  const auto has_kept = [this] {
+    return manager_.snapshot().find(R"("state":"kept")") != std::string::npos;
+  };
+  CaptureScope scope(manager_, a_);
+  Buffer held = take(a_);
+  EXPECT_FALSE(has_kept()) << "taken";
+  used_in_capture();
+  EXPECT_TRUE(has_kept());
+  scope.end_capture();
+  EXPECT_TRUE(has_kept());
+  { const CaptureScope over = std::move(scope); }
+  EXPECT_FALSE(has_kept()) << "given up";
+}
+
 TEST_F(CaptureScopeTest, WrongUseIsRefused) {
   const CaptureScope scope(manager_, a_);
   EXPECT_EQ(code_of([&] { const CaptureScope second(manager_, a_); }), ErrorCode::invalid_argument);
