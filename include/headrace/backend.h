@@ -39,7 +39,8 @@ struct DeviceInfo {
 /// What the code above must know of an open device.
 struct DeviceCaps {
   bool unified_memory = false;  ///< Every block has a host address and needs no staging copy.
-  std::size_t alignment = 256;  ///< Every block starts at a multiple of this many bytes.
+  std::size_t alignment = 256;  ///< What its memory, and every block in it, starts at multiples of,
+                                ///< in bytes: at most 256.
   /// Allocations are best made in multiples of this many bytes, a power of two.
   std::size_t granularity = 256;
 };

@@ -96,6 +96,7 @@ class HEADRACE_EXPORT MemoryManager {
   /// Gives back what `allocate_buffer` gave; null is ignored.
   ///
   /// \param stream  A stream whose work so far used the memory, besides the one it was taken for.
+  ///                A marker that cannot be recorded there now is recorded later.
   /// \throws Error  `invalid_argument` when this manager did not give `pointer` or has it back
   ///                already; nothing is changed.
   void release_buffer(void* pointer, const Stream& stream = {});

@@ -113,6 +113,12 @@ void Block::note_use(StreamState& stream) noexcept {
   note(writers_, ticket);
 }
 
+void Block::note_last_use(StreamState& stream) noexcept {
+  if (lane_ == nullptr || lane_->stream.get() != &stream) {
+    note_use(stream);
+  }
+}
+
 void Block::wait_to_read() {
   copy_writers().wait();
   require_written();

@@ -63,6 +63,8 @@ class alignas(64) Block {
   void record_use(StreamState& stream);
   /// The same; a marker that cannot be recorded is recorded later.
   void note_use(StreamState& stream) noexcept;
+  /// The same before the block is given back, which covers the stream it was taken for.
+  void note_last_use(StreamState& stream) noexcept;
   /// Waits on the host until it may read. Throws what the last write failed with.
   void wait_to_read();
   /// Throws what the last write failed with; final once that write is over.
@@ -75,7 +77,6 @@ class alignas(64) Block {
   friend class BlockList;
   friend class CentralList;
   friend class MemoryPool;
-  friend class ThreadCache;
 
   /// Whether nothing is known to use it but work on the stream it was taken for.
   [[nodiscard]] bool is_used_only_on(const StreamState& stream) const noexcept {

@@ -53,9 +53,7 @@ void MemoryManager::release_buffer(void* pointer, const Stream& stream) {
   }
   const std::shared_ptr<core::StreamState> user = pool.device_state().resolve(stream);
   const Buffer buffer = pointers_->extract(pointer, pool.device().info().spec);
-  if (stream) {
-    core::BufferAccess::block(buffer)->record_use(*user);
-  }
+  core::BufferAccess::block(buffer)->note_last_use(*user);
 }
 
 std::map<PoolKey, BufferPoolStats> MemoryManager::pool_stats() const {

@@ -9,8 +9,11 @@
 #include "core/poison.h"
 #include "core/tag_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 namespace headrace::core {
@@ -48,6 +51,14 @@ MemoryPool::MemoryPool(Device device, MemoryManagerConfig config, std::size_t on
       log_(config_.allocation_log.empty()
                ? nullptr
                : std::make_unique<AllocationLog>(config_.allocation_log)) {
+  if (const std::size_t wanted = device_state_->caps().alignment; wanted > kGranule) {
+    throw Error(ErrorCode::unsupported,
+                fmt::format("Device {} wants memory at multiples of {} bytes; blocks are at "
+                            "multiples of {}.",
+                            device_state_->info().spec,
+                            wanted,
+                            kGranule));
+  }
   NativePlatform::find_heavy_barrier();
   link_->pool = this;
   device_state_->enlist(link_);
@@ -64,9 +75,7 @@ void MemoryPool::close() noexcept {
   if (log_) {
     log_->flush();
   }
-  const std::shared_ptr<DeviceState> device = device_state_;
   std::vector<SegmentHeap::Removed> removed;
-  bool is_last = false;
   {
     const std::scoped_lock lock(mutex_);
     is_closed_ = true;
@@ -82,13 +91,15 @@ void MemoryPool::close() noexcept {
     for (const auto& [id, lane] : lanes_) {
       empty_lists(*lane);
     }
-    removed = remove_all_free();
-    is_last = outstanding() == 0;
+    for (std::size_t kind = 0; kind < kKinds; ++kind) {
+      const auto device_type = static_cast<DeviceType>(kind);
+      dissolve(device_type, nullptr, SegmentHeap::Ready::any);
+      std::ranges::move(heap(device_type).remove_free(SegmentHeap::Ready::any),
+                        std::back_inserter(removed));
+    }
+    ++visitors_;
   }
-  bury(*device, std::move(removed));
-  if (is_last) {
-    delete this;
-  }
+  leave_closed(std::move(removed));
 }
 
 Block* MemoryPool::try_take(std::size_t size, DeviceType device_type, const Stream& stream) {
@@ -168,7 +179,7 @@ Block* MemoryPool::attempt(Request& request) {
   Block* block = nullptr;
   bool must_wait = false;
   std::size_t growth = 0;
-  std::vector<SegmentHeap::Removed> unused;
+  bool is_too_much = false;
   {
     const std::scoped_lock lock(mutex_);
     request.lane = &lane_of(request.stream);
@@ -182,7 +193,7 @@ Block* MemoryPool::attempt(Request& request) {
       hand_out(*block, request, must_wait);
     } else if (may_grow(request.capacity)) {
       growth = segment_size(request);
-      unused = surplus(request);
+      is_too_much = has_surplus(request);
       totals_.reserved_bytes += growth;
       ++existing_;
     } else {
@@ -190,8 +201,10 @@ Block* MemoryPool::attempt(Request& request) {
       return nullptr;
     }
   }
-  give_to_device(std::move(unused));
   if (block == nullptr) {
+    if (is_too_much) {
+      give_surplus_back(request);
+    }
     return grow(request, growth);
   }
   if (must_wait) {
@@ -252,18 +265,19 @@ std::size_t MemoryPool::growth_before_collection(const Request& request) const {
 }
 
 Lane& MemoryPool::lane_of(const std::shared_ptr<StreamState>& stream) {
-  std::unique_ptr<Lane>& lane = lanes_[stream->id()];
-  if (!lane) {
-    lane = std::make_unique<Lane>(stream);
+  const auto found = lanes_.find(stream->id());
+  if (found != lanes_.end()) {
+    return *found->second;
   }
-  return *lane;
+  return *lanes_.emplace(stream->id(), std::make_unique<Lane>(stream)).first->second;
 }
 
 void MemoryPool::remember_cache(Lane& lane, bool is_default) {
   // The end of another's stream can come at any time, so its frees are marked one by one; and what
-  // a cache serves is neither logged nor kept for a capture.
+  // a cache serves is neither logged nor kept for a capture. Nobody would empty a closed pool's.
   const CacheKey key = cache_key(number_, lane.stream->short_id());
-  if (lane.is_retired || lane.stream->is_adopted() || lane.capture || log_ || !may_be_kept(key)) {
+  if (is_closed_ || lane.is_retired || lane.stream->is_adopted() || lane.capture || log_ ||
+      !may_be_kept(key)) {
     return;
   }
   ThreadCache* cache = ThreadCaches::cache_of(number_);
@@ -384,6 +398,7 @@ void MemoryPool::hand_out(Block& block, const Request& request, bool must_wait) 
     begin_use(block, request);
   }
   ++request.lane->taken;
+  fold_own();
   count_bytes(static_cast<std::int64_t>(block.capacity()), static_cast<std::int64_t>(request.size));
 }
 

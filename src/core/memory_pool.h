@@ -38,9 +38,9 @@ namespace headrace::core {
 ///
 /// Invariant: reserved bytes = bytes of segments + bytes being asked of the device or given back to
 /// it, and never above the limit. Life: until the last handle and the last taken block are gone.
-/// Threads: safe from any thread. Lock order: a PoolLink's, `mutex_`, a cache's biased lock, a
-/// CentralList's. `mutex_` is held neither while the device is asked for memory or given it back,
-/// nor while work is waited for, nor during a callback.
+/// Threads: safe from any thread. Lock order: a PoolLink's, `release_mutex_`, `mutex_`, a cache's
+/// biased lock, a CentralList's, a Block's. `mutex_` is held neither while the device is asked for
+/// memory or given it back, nor while work is waited for, nor during a callback.
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): lines of the cache are kept apart
 class MemoryPool {
  public:
@@ -62,6 +62,7 @@ class MemoryPool {
   ///
   /// \throws Error  as `MemoryManager::get_buffer`.
   Block* take(std::size_t size, DeviceType device_type, const Stream& stream);
+  /// \pre A handle of `stream` lives.
   Block* take(std::size_t size, DeviceType device_type, const std::shared_ptr<StreamState>& stream);
 
   /// What `take` tries first. \returns null when the thread's cache cannot serve it.
@@ -149,10 +150,14 @@ class MemoryPool {
   static bool return_here(Block& block, const CacheEntry& entry) noexcept;
   [[gnu::noinline]] static void give_back_again(Block* block) noexcept;
   bool spill_if_full(const CacheEntry& entry, std::size_t slot) noexcept;
-  Block* refill(const Request& request) noexcept;
+  Block* refill(const Request& request);
+  /// Asks the device about the block that was returned last, which the host is to write.
+  static bool is_newest_over(const CacheEntry& entry, std::size_t slot);
   void spill(const CacheEntry& entry, std::size_t slot) noexcept;
   static void hand_over(Block& block, std::size_t size, Tally& tally) noexcept;
   void fold(Tally& tally) noexcept;
+  /// Before bytes that no cache counts are: else the thread's peak would not be exact.
+  void fold_own() noexcept;
   void raise_peak(std::int64_t bytes) noexcept;
   void count_bytes(std::int64_t capacity, std::int64_t requested) noexcept;
 
@@ -189,6 +194,7 @@ class MemoryPool {
   // Growth: memory_pool_growth.cpp.
   Block* carve(const Request& request, Fit fit);
   Span* take_span(std::size_t bytes, const Request& request, Fit fit);
+  void make_places(Span& span, std::size_t count, DeviceType device_type);
   Block* carve_from(Span& span, const Request& request);
   [[nodiscard]] std::size_t blocks_wanted(std::size_t slot) const;
   [[nodiscard]] std::size_t segment_size(const Request& request) const;
@@ -217,10 +223,11 @@ class MemoryPool {
   void dissolve(DeviceType device_type, const StreamState* user, SegmentHeap::Ready ready);
   void drop_lane_if_over(Lane& lane);
   [[nodiscard]] std::int64_t outstanding() const;
-  std::vector<SegmentHeap::Removed> remove_all_free();
-  /// Gives segments back to the device, each once its uses are over. \returns Their bytes.
-  static std::size_t bury(DeviceState& device,
-                          std::vector<SegmentHeap::Removed>&& removed) noexcept;
+  /// The segments that a closed pool needs no more, now that a block came back.
+  std::vector<SegmentHeap::Removed> remove_unneeded(const Block& returned);
+  /// Gives a closed pool's segments back, and it goes if nothing of it is taken and nobody else is
+  /// here. The caller counts among `visitors_`.
+  void leave_closed(std::vector<SegmentHeap::Removed>&& removed) noexcept;
 
   // Captures: memory_pool_capture.cpp.
   /// Whether a scope wants what is returned to a lane now.
@@ -234,15 +241,17 @@ class MemoryPool {
   [[nodiscard]] bool bytes_reached(std::size_t more) const;
   [[nodiscard]] bool may_grow(std::size_t bytes) const;
   [[nodiscard]] bool above_soft_limit(std::size_t more) const;
-  /// Segments to give back before the pool grows, so that what changing sizes leave does not pile
-  /// up.
-  std::vector<SegmentHeap::Removed> surplus(const Request& request);
+  /// Whether segments should go back before the pool grows, so that what changing sizes leave does
+  /// not pile up.
+  [[nodiscard]] bool has_surplus(const Request& request) const;
+  void give_surplus_back(const Request& request);
   /// The ladder: each round tries something harsher. \returns False when nothing is left to try.
   bool make_room(Request& request, int round);
   [[nodiscard]] bool may_find_room() const;
   void finish_all_cached();
   std::size_t release_cached();
-  std::size_t give_to_device(std::vector<SegmentHeap::Removed>&& removed);
+  /// Gives segments back to the device, each once its uses are over. \returns Their bytes.
+  std::size_t give_to_device(std::vector<SegmentHeap::Removed>&& removed) noexcept;
   [[noreturn]] void fail(const Request& request);
 
   [[nodiscard]] MemoryStats stats_now() const;
@@ -263,11 +272,13 @@ class MemoryPool {
   const std::unique_ptr<AllocationLog> log_;  // null for none; with one no caches are kept
   const std::shared_ptr<PoolLink> link_ = std::make_shared<PoolLink>();
 
-  std::mutex release_mutex_;  // before mutex_; held while the device is given memory
+  // Before mutex_; held while the device is given memory that others may look for.
+  std::mutex release_mutex_;
   mutable std::mutex mutex_;
   // What follows is guarded by mutex_, but for the atomics.
   bool is_closed_ = false;
-  std::size_t empty_buffers_ = 0;                                   // taken blocks of no memory
+  std::size_t visitors_ = 0;       // threads that give back what a closed pool had
+  std::size_t empty_buffers_ = 0;  // taken blocks of no memory
   std::unordered_map<std::uint64_t, std::unique_ptr<Lane>> lanes_;  // by id of the stream
   std::vector<std::shared_ptr<ThreadCache>> caches_;
   std::array<ClassPool, kSlots> slots_;

@@ -6,6 +6,7 @@
 #include "core/poison.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace headrace::core {
 
@@ -56,13 +57,23 @@ Span* MemoryPool::take_span(std::size_t bytes, const Request& request, Fit fit) 
     span->slot = request.slot;
     span->capacity = request.capacity;
     span->carved = span->cached = 0;
-    const std::size_t count = bytes / request.capacity;
-    if (span->block_count != count) {
-      span->blocks = std::make_unique<Block[]>(count);
-      span->block_count = count;
-    }
+    make_places(*span, bytes / request.capacity, request.device_type);
   }
   return span;
+}
+
+void MemoryPool::make_places(Span& span, std::size_t count, DeviceType device_type) {
+  if (span.block_count == count) {
+    return;
+  }
+  try {
+    span.blocks = std::make_unique<Block[]>(count);
+    span.block_count = count;
+  } catch (...) {
+    UseList uses = std::move(span.uses);
+    heap(device_type).give(&span, std::move(uses));
+    throw;
+  }
 }
 
 Block* MemoryPool::carve_from(Span& span, const Request& request) {
@@ -82,6 +93,7 @@ Block* MemoryPool::carve_from(Span& span, const Request& request) {
   block.offset_ = is_address ? 0 : place.offset;
   block.writers_ = span.uses;
   block.has_uses_ = true;
+  block.serial_ = 0;  // Its place may have held another block.
   ++existing_;
   if (request.slot == kNoSlot) {
     ++large_[{request.capacity, request.device_type}];

@@ -166,7 +166,20 @@ void MemoryPool::spill(const CacheEntry& entry, std::size_t slot) noexcept {
   fold(entry.cache->tally);
 }
 
-Block* MemoryPool::refill(const Request& request) noexcept {
+bool MemoryPool::is_newest_over(const CacheEntry& entry, std::size_t slot) {
+  if (!entry.cache->lock.try_enter()) {
+    return false;
+  }
+  const Lane* lane = entry.magazines->lane;
+  const Block* newest = entry.magazines->slots[slot].top;
+  const bool is_there = lane != nullptr && newest != nullptr;
+  const std::shared_ptr<StreamState> stream = is_there ? lane->stream : nullptr;
+  const MarkerSerial serial = is_there ? newest->serial_ : 0;
+  entry.cache->lock.leave();
+  return is_there && !stream->is_capturing() && stream->is_complete(serial);
+}
+
+Block* MemoryPool::refill(const Request& request) {
   const CacheEntry* entry = ThreadCaches::find_again(request.key);
   if (entry == nullptr || request.slot == kNoSlot) {
     return nullptr;
@@ -175,7 +188,17 @@ Block* MemoryPool::refill(const Request& request) noexcept {
           take_here<Entry::any>(request.size, request.device_type, stream_of(request.key))) {
     return block;  // It was not at hand before.
   }
+  if (request.device_type == DeviceType::cpu && is_newest_over(*entry, request.slot)) {
+    if (Block* block =
+            take_here<Entry::any>(request.size, request.device_type, stream_of(request.key))) {
+      return block;
+    }
+  }
   if (!entry->cache->lock.try_enter()) {
+    return nullptr;
+  }
+  if (entry->magazines->lane == nullptr) {  // Of a stream that is gone, and so is what it had.
+    entry->cache->lock.leave();
     return nullptr;
   }
   const Lane& lane = *entry->magazines->lane;
@@ -207,6 +230,14 @@ void MemoryPool::fold(Tally& tally) noexcept {
   tally.bytes.set(0);
   tally.high.set(0);
   tally.requested.set(0);
+}
+
+void MemoryPool::fold_own() noexcept {
+  ThreadCache* cache = ThreadCaches::cache_of(number_);
+  if (cache != nullptr && cache->lock.try_enter()) {
+    fold(cache->tally);
+    cache->lock.leave();
+  }
 }
 
 void MemoryPool::raise_peak(std::int64_t bytes) noexcept {

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <iterator>
 #include <new>
 #include <utility>
 
@@ -23,15 +22,14 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
   }
   const Ticket end = end_of_work(*block->lane_->stream);
   const bool was_captured = is_captured(*block->lane_);
-  const std::shared_ptr<DeviceState> device = device_state_;
   std::vector<SegmentHeap::Removed> removed;
-  bool is_last = false;
   {
     const std::scoped_lock lock(mutex_);
+    fold_own();
     count_bytes(-static_cast<std::int64_t>(block->capacity()),
                 -static_cast<std::int64_t>(block->requested_.load(std::memory_order_relaxed)));
     Lane& lane = *block->lane_;
-    if (block->slot_ != kNoSlot && !is_closed_) {
+    if (block->slot_ != kNoSlot) {
       keep_from_now_on(lane);
     }
     --lane.taken;
@@ -43,15 +41,13 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
       make_loose(*block);
     }
     drop_lane_if_over(lane);
-    if (is_closed_) {
-      removed = remove_all_free();
-      is_last = outstanding() == 0;
+    if (!is_closed_) {
+      return;
     }
+    removed = remove_unneeded(*block);
+    ++visitors_;
   }
-  bury(*device, std::move(removed));
-  if (is_last) {
-    delete this;
-  }
+  leave_closed(std::move(removed));
 }
 
 void MemoryPool::keep_from_now_on(Lane& lane) noexcept {
@@ -64,11 +60,24 @@ void MemoryPool::keep_from_now_on(Lane& lane) noexcept {
 
 void MemoryPool::give_back_nothing(Block* block) noexcept {
   delete block;
-  bool is_last = false;
   {
     const std::scoped_lock lock(mutex_);
     --empty_buffers_;
-    is_last = is_closed_ && outstanding() == 0;
+    if (!is_closed_) {
+      return;
+    }
+    ++visitors_;
+  }
+  leave_closed({});
+}
+
+void MemoryPool::leave_closed(std::vector<SegmentHeap::Removed>&& removed) noexcept {
+  give_to_device(std::move(removed));
+  bool is_last = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    --visitors_;
+    is_last = outstanding() == 0;
   }
   if (is_last) {
     delete this;
@@ -99,12 +108,16 @@ void MemoryPool::end_take(Block& block, const Ticket& end, Clock::time_point now
     block.has_uses_ = true;
   }
   block.lane_ = nullptr;
+  block.serial_ = 0;  // It was of the lane's stream; the next taker's may be another.
   block.cache_key_ = kNoCacheKey;
   block.since_ = now;
   block.requested_.store(0, std::memory_order_relaxed);
 }
 
 void MemoryPool::make_loose(Block& block) {
+  if (block.writers_.all_passed_or_on(nullptr)) {
+    poison(block);
+  }
   ++block.span_->cached;
   if (block.slot_ != kNoSlot) {
     slots_.at(block.slot_).loose.push_newest(block);
@@ -257,33 +270,24 @@ void MemoryPool::retire(const StreamState& stream) noexcept {
 }
 
 std::int64_t MemoryPool::outstanding() const {
-  std::int64_t taken = static_cast<std::int64_t>(empty_buffers_);
+  std::int64_t taken = static_cast<std::int64_t>(empty_buffers_ + visitors_);
   for (const auto& [id, lane] : lanes_) {
     taken += lane->taken;
   }
   return taken;
 }
 
-std::vector<SegmentHeap::Removed> MemoryPool::remove_all_free() {
-  std::vector<SegmentHeap::Removed> removed;
-  for (std::size_t kind = 0; kind < kKinds; ++kind) {
-    const auto device_type = static_cast<DeviceType>(kind);
-    dissolve(device_type, nullptr, SegmentHeap::Ready::any);
-    std::ranges::move(heap(device_type).remove_free(SegmentHeap::Ready::any),
-                      std::back_inserter(removed));
+std::vector<SegmentHeap::Removed> MemoryPool::remove_unneeded(const Block& returned) {
+  Span* span = returned.span_;
+  const DeviceType device_type = returned.device_type_;
+  // A block of no class took its span along already.
+  if (returned.slot_ != kNoSlot) {
+    if (span->cached != span->carved) {
+      return {};
+    }
+    release_span(*span);
   }
-  return removed;
-}
-
-std::size_t MemoryPool::bury(DeviceState& device,
-                             std::vector<SegmentHeap::Removed>&& removed) noexcept {
-  std::size_t bytes = 0;
-  for (SegmentHeap::Removed& segment : removed) {
-    unpoison(segment.memory.host, segment.size);
-    device.bury(segment.memory, std::move(segment.uses));
-    bytes += segment.size;
-  }
-  return bytes;
+  return heap(device_type).remove_free(SegmentHeap::Ready::any);
 }
 
 }  // namespace headrace::core

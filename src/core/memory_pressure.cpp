@@ -4,10 +4,12 @@
 
 #include "core/log.h"
 #include "core/memory_pool.h"
+#include "core/poison.h"
 #include "core/stopped_caches.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -38,13 +40,20 @@ bool MemoryPool::above_soft_limit(std::size_t more) const {
                                           more > config_.soft_byte_limit - totals_.reserved_bytes);
 }
 
-std::vector<SegmentHeap::Removed> MemoryPool::surplus(const Request& request) {
+bool MemoryPool::has_surplus(const Request& request) const {
   const auto taken = static_cast<std::size_t>(current_bytes()) + request.capacity;
   const std::size_t wanted = totals_.reserved_bytes + request.capacity;
-  if (!request.may_ask || wanted <= taken + taken / kSurplusShare) {
-    return {};
+  return request.may_ask && wanted > taken + taken / kSurplusShare;
+}
+
+void MemoryPool::give_surplus_back(const Request& request) {
+  std::vector<SegmentHeap::Removed> removed;
+  const std::scoped_lock releasing(release_mutex_);
+  {
+    const std::scoped_lock lock(mutex_);
+    removed = heap(request.device_type).remove_free(SegmentHeap::Ready::at_once);
   }
-  return heap(request.device_type).remove_free(SegmentHeap::Ready::at_once);
+  give_to_device(std::move(removed));
 }
 
 bool MemoryPool::make_room(Request& request, int round) {
@@ -106,8 +115,13 @@ std::size_t MemoryPool::release_cached() {
   return give_to_device(std::move(removed));
 }
 
-std::size_t MemoryPool::give_to_device(std::vector<SegmentHeap::Removed>&& removed) {
-  const std::size_t bytes = bury(*device_state_, std::move(removed));
+std::size_t MemoryPool::give_to_device(std::vector<SegmentHeap::Removed>&& removed) noexcept {
+  std::size_t bytes = 0;
+  for (SegmentHeap::Removed& segment : removed) {
+    unpoison(segment.memory.host, segment.size);
+    device_state_->bury(segment.memory, std::move(segment.uses));
+    bytes += segment.size;
+  }
   // Only what the device has back makes room: others grow at the same time.
   const std::scoped_lock lock(mutex_);
   totals_.reserved_bytes -= bytes;
@@ -131,6 +145,8 @@ void MemoryPool::fail(const Request& request) {
           : fmt::format("the memory of the device ({} bytes)", device_state_->info().total_bytes);
   const auto taken_bytes = static_cast<std::uint64_t>(current_bytes());
   const auto taken = static_cast<std::uint64_t>(current_buffers());
+  const std::uint64_t cached =
+      totals_.reserved_bytes - std::min(totals_.reserved_bytes, taken_bytes);
   throw Error(request.shortage == Shortage::count ? ErrorCode::capacity : ErrorCode::out_of_memory,
               fmt::format("Request for {} bytes of {} memory exceeds {} of memory manager '{}' on "
                           "{}: {} bytes in {} buffers are taken, {} bytes are cached, of which {} "
@@ -142,7 +158,7 @@ void MemoryPool::fail(const Request& request) {
                           device_state_->info().spec,
                           taken_bytes,
                           taken,
-                          totals_.reserved_bytes - taken_bytes,
+                          cached,
                           heap(request.device_type).largest_free()));
 }
 

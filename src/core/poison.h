@@ -38,16 +38,20 @@ inline void unpoison([[maybe_unused]] const std::byte* memory, [[maybe_unused]] 
 #endif
 }
 
+inline void poison(const Block& block) {
+  poison(block.memory().host, block.capacity());
+}
+
 inline void unpoison(const Block& block) {
   unpoison(block.memory().host, block.capacity());
 }
 
-/// Poisons a block that was just returned, unless work of `stream` may still use it.
+/// Poisons a block that was just returned to a cache, unless work of `stream` may still use it.
 inline void poison_if_over([[maybe_unused]] const Block& block,
                            [[maybe_unused]] const StreamState& stream) {
 #ifdef HEADRACE_POISON
   if (stream.has_passed(stream.stamp_serial())) {
-    poison(block.memory().host, block.capacity());
+    poison(block);
   }
 #endif
 }

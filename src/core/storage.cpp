@@ -21,7 +21,8 @@ std::shared_ptr<Storage> make_storage(MemoryPool& pool,
                                       std::size_t size_bytes,
                                       DeviceType device_type,
                                       const std::shared_ptr<StreamState>& stream) {
-  return std::make_shared<Storage>(pool.take(size_bytes, device_type, stream));
+  Buffer buffer = BufferAccess::make(pool.take(size_bytes, device_type, stream), size_bytes);
+  return std::make_shared<Storage>(std::move(buffer));
 }
 
 Tensor view(std::shared_ptr<Storage> storage,

@@ -4,27 +4,26 @@
 #include "headrace/shape.h"
 #include "headrace/tensor.h"
 
+#include "core/access.h"
 #include "core/block.h"
 #include "core/memory_pool.h"
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 namespace headrace::core {
 
 /// The memory that tensors share; gives its block back with the last of them.
 class Storage {
  public:
-  explicit Storage(Block* block) noexcept : block_(block) {}
-  Storage(const Storage&) = delete;
-  Storage& operator=(const Storage&) = delete;
-  ~Storage() { MemoryPool::give_back(block_); }
+  explicit Storage(Buffer buffer) noexcept : buffer_(std::move(buffer)) {}
 
-  [[nodiscard]] Block& block() const noexcept { return *block_; }
-  [[nodiscard]] MemoryPool& pool() const noexcept { return block_->owner(); }
+  [[nodiscard]] Block& block() const noexcept { return *BufferAccess::block(buffer_); }
+  [[nodiscard]] MemoryPool& pool() const noexcept { return block().owner(); }
 
  private:
-  Block* block_;
+  Buffer buffer_;
 };
 
 /// Bytes of a tensor of this shape and type.

@@ -47,7 +47,7 @@ class alignas(32) Magazine {
   /// Blocks handed out since `count_anew`.
   [[nodiscard]] std::uint64_t takes() const noexcept { return counts_.get() >> kSizeBits; }
   /// Those less the ones that came back.
-  [[nodiscard]] std::int32_t taken() const noexcept { return moved_in_.get() - size(); }
+  [[nodiscard]] std::int64_t taken() const noexcept { return moved_in_.get() - size(); }
 
   /// A hit. Both ends change one number.
   void note_take() noexcept { counts_.add((std::uint64_t{1} << kSizeBits) - 1); }
@@ -67,7 +67,7 @@ class alignas(32) Magazine {
   static constexpr unsigned kSizeBits = 16;
   static constexpr std::uint64_t kSizeMask = (std::uint64_t{1} << kSizeBits) - 1;
 
-  OwnedCount<std::int32_t> moved_in_;  // less those that went elsewhere
+  OwnedCount<std::int64_t> moved_in_;  // less those that went elsewhere
   OwnedCount<std::uint64_t> counts_;   // the size, and above it the takes
 };
 

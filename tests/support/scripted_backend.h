@@ -5,6 +5,7 @@
 #include "headrace/error.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -59,7 +60,7 @@ class ScriptedDevice final : public BackendDevice {
     info.backend = "scripted";
     return info;
   }
-  [[nodiscard]] DeviceCaps caps() const override { return {}; }
+  [[nodiscard]] DeviceCaps caps() const override { return {.alignment = alignment}; }
   MemoryBlock allocate(DeviceType, std::size_t size) override {
     if (on_allocate) {
       on_allocate(size);
@@ -72,6 +73,9 @@ class ScriptedDevice final : public BackendDevice {
             HandleKind::pointer};
   }
   void release(const MemoryBlock& block) noexcept override {
+    if (on_release) {
+      on_release();
+    }
     --live;
     ::operator delete(block.host);
   }
@@ -82,7 +86,9 @@ class ScriptedDevice final : public BackendDevice {
   }
 
   std::function<void(std::size_t)> on_allocate;
-  int live = 0;
+  std::function<void()> on_release;
+  std::size_t alignment = 256;
+  std::atomic<int> live = 0;
   std::vector<std::shared_ptr<ScriptedStream>> streams;
 };
 

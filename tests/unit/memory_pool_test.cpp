@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/memory_pool.h"
 
+#include "core/device_state.h"
 #include "support/core_helpers.h"
+#include "support/scripted_backend.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <future>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
@@ -392,6 +398,131 @@ TEST_F(MemoryPoolTest, APointerReleasedOnAStreamIsNotReusedBeforeThatStreamsWork
   EXPECT_NE(manager_.allocate_buffer(kSize, a_), pointer);
   mock_.complete_all();
   EXPECT_EQ(manager_.allocate_buffer(kSize, a_), pointer);
+}
+
+TEST_F(MemoryPoolTest, APointerReleasedOnNoNamedStreamIsOfTheDefaultStreamsWork) {
+  manager_.release_buffer(manager_.allocate_buffer(kSize, a_));  // The thread keeps it from now on.
+  mock_.complete_all();
+  void* pointer = manager_.allocate_buffer(kSize, a_);
+  launch(mock_.device().default_stream(), [] {});
+  manager_.release_buffer(pointer);
+  EXPECT_NE(manager_.allocate_buffer(kSize, a_), pointer);
+  mock_.complete_all();
+  EXPECT_EQ(manager_.allocate_buffer(kSize, a_), pointer);
+}
+
+TEST_F(MemoryPoolTest, APointerIsReleasedThoughItsUseCannotBeMarkedAndIsNotReusedBefore) {
+  const Stream adopted = mock_.device().adopt_stream(b_.native_handle());
+  void* pointer = manager_.allocate_buffer(kSize, a_);
+  launch(adopted, [] {});
+  mock_.fail(MockCall::signal, 1);
+  manager_.release_buffer(pointer, adopted);
+  EXPECT_EQ(manager_.stats().current_buffers, 0U);
+  EXPECT_NE(manager_.allocate_buffer(kSize, a_), pointer);
+}
+
+TEST_F(MemoryPoolTest, TheHostDoesNotWaitForTheTakersOwnWork) {
+  limit({.byte_limit = 4096});
+  for (int i = 0; i < 50; ++i) {  // Serials of the one stream that the other has not reached.
+    launch(a_, [] {});
+    state_of(a_).mark();
+  }
+  mock_.complete_all();
+  for (int i = 0; i < 2; ++i) {
+    state_of(a_).mark();
+    mock_.complete_all();
+    const Buffer buffer = manager_.get_buffer(4096, DeviceType::cpu, a_);
+    launch(a_, [] {});
+  }
+  launch(b_, [] {});
+  const std::uint64_t before = mock_.count(MockCall::signal);
+  auto taken = test::on_thread([this] { return manager_.get_buffer(4096, DeviceType::cpu, b_); });
+  const auto is_taken = [&taken] {
+    return taken.wait_for(std::chrono::milliseconds(1)) == std::future_status::ready;
+  };
+  for (int i = 0; i < 5000 && !is_taken(); ++i) {
+    mock_.step(1);  // Of the stream that used the memory, and no other.
+  }
+  EXPECT_TRUE(is_taken()) << "it waits for the taker's stream";
+  EXPECT_LE(mock_.count(MockCall::signal) - before, 1U) << "of the stream that used it";
+  while (!is_taken()) {
+    mock_.step();
+  }
+  mock_.complete_all();
+}
+
+TEST_F(MemoryPoolTest, AFailedWaitLeavesNoPointOfAnotherStreamBehind) {
+  limit({.byte_limit = 4096});
+  for (int i = 0; i < 50; ++i) {
+    launch(a_, [] {});
+    state_of(a_).mark();
+  }
+  mock_.complete_all();
+  for (int i = 0; i < 2; ++i) {
+    const Buffer buffer = manager_.get_buffer(4096, DeviceType::gpu, a_);
+    launch(a_, [] {});
+  }
+  mock_.fail(MockCall::wait_for, 1);
+  EXPECT_TRUE(code_of([&] { manager_.get_buffer(4096, DeviceType::gpu, b_); }).has_value());
+  mock_.complete_all();
+  const std::uint64_t before = mock_.count(MockCall::signal);
+  manager_.trim();
+  EXPECT_LE(mock_.count(MockCall::signal) - before, 2U) << "one a stream";
+}
+
+TEST_F(MemoryPoolTest, ThePeakOfOneThreadIsExactWhereTakesWithALockAndWithoutMix) {
+  constexpr std::size_t kSmall = std::size_t{1} << 20;
+  constexpr std::size_t kLarge = std::size_t{2} << 20;
+  const auto use_both = [this] {
+    const Buffer small = manager_.get_buffer(kSmall, DeviceType::gpu, a_);
+    const Buffer large = manager_.get_buffer(kLarge, DeviceType::gpu, a_);
+  };
+  use_both();  // What is taken from here on is a hit.
+  manager_.reset_peaks();
+  {
+    const Buffer held = manager_.get_buffer(kSmall, DeviceType::gpu, a_);
+    manager_.get_buffer(kLarge, DeviceType::gpu, a_).reset();
+    EXPECT_EQ(manager_.stats().peak_bytes, kSmall + kLarge);
+  }
+  manager_.reset_peaks();
+  manager_.get_buffer(kSmall, DeviceType::gpu, a_).reset();
+  manager_.get_buffer(kLarge, DeviceType::gpu, a_).reset();
+  manager_.get_buffer(kSmall, DeviceType::gpu, a_).reset();
+  EXPECT_EQ(manager_.stats().peak_bytes, kLarge);
+}
+
+TEST_F(MemoryPoolTest, CpuMemoryIsReusedOnAStreamWhoseHandleIsOut) {
+  // From now on nobody knows what is launched there without asking.
+  ASSERT_NE(a_.native_handle(), NativeHandle{});
+  std::set<std::uint64_t> places;
+  for (int i = 0; i < 200; ++i) {
+    const Buffer buffer = manager_.get_buffer(kSize, DeviceType::cpu, a_);
+    places.insert(buffer.native_handle().value);
+    launch(a_, [] {});
+    if (i % 2 == 1) {
+      mock_.complete_all();
+    }
+  }
+  EXPECT_LE(places.size(), 4U) << "two at once are in use";
+}
+
+TEST(MemoryPoolDevice, OneThatWantsMoreAlignmentThanBlocksHaveIsRefused) {
+  const auto scripted = std::make_shared<test::ScriptedDevice>();
+  scripted->alignment = 4096;
+  const Device device = DeviceAccess::make(make_shared_here<DeviceState>(scripted));
+  EXPECT_EQ(code_of([&] { const MemoryManager manager(device); }), ErrorCode::unsupported);
+}
+
+TEST(MagazineCounts, ManyMoreBlocksThanFitIn32BitsPass) {
+  Magazine magazine;
+  for (int i = 0; i < 3; ++i) {
+    magazine.note_moved_in(INT32_MAX);
+    magazine.note_moved_in(-INT32_MAX);
+    for (int blocks = 0; blocks < 2; ++blocks) {
+      magazine.note_moved_in(INT32_MAX / 2 - (INT32_MAX / 2) % (1 << 16));
+    }
+  }
+  EXPECT_EQ(magazine.taken(), 6 * (std::int64_t{INT32_MAX / 2} - (INT32_MAX / 2) % (1 << 16)));
 }
 
 TEST_F(MemoryPoolTest, ReturnsInAnyOrderAndTakesAgainNeedLittleMoreThanWasHeldAtOnce) {

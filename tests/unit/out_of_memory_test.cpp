@@ -123,6 +123,41 @@ TEST(OutOfMemory, TheNextCallAfterAFailureWorks) {
   expect_ledger_balances(manager, mock);
 }
 
+// A thread that grows gives unused segments back first; while it does, another must not find them
+// neither cached nor given back.
+TEST(OutOfMemory, WhatAnotherThreadGivesBackIsWaitedFor) {
+  constexpr std::size_t kMiB = std::size_t{1} << 20;
+  const auto scripted = std::make_shared<test::ScriptedDevice>();
+  std::promise<void> begun;
+  std::promise<void> may_end;
+  int releases = 0;
+  scripted->on_release = [&] {
+    if (++releases == 1) {
+      begun.set_value();
+      may_end.get_future().wait();
+    }
+  };
+  const Device device =
+      core::DeviceAccess::make(core::make_shared_here<core::DeviceState>(scripted));
+  MemoryManager manager(device, Config{.byte_limit = 100 * kMiB});
+  const Buffer held = manager.get_buffer(10 * kMiB);
+  {
+    std::vector<Buffer> buffers;
+    for (int i = 0; i < 10; ++i) {
+      buffers.push_back(manager.get_buffer(8 * kMiB));
+    }
+  }
+  device.synchronize();
+  auto first = test::on_thread([&] { return manager.get_buffer(9 * kMiB); });
+  begun.get_future().wait();
+  auto second = test::on_thread([&] { return manager.get_buffer(5 * kMiB); });
+  // Time for it to fail, should it not wait; it ends only after the first has gone on.
+  second.wait_for(std::chrono::milliseconds(100));
+  may_end.set_value();
+  EXPECT_EQ(first.get().size(), 9 * kMiB);
+  EXPECT_EQ(second.get().size(), 5 * kMiB);
+}
+
 TEST(OutOfMemory, AnErrorThatIsNotShortageIsNotTriedAgain) {
   MockDevice mock({.random_order = true, .seed = 104});
   MemoryManager manager(mock.device());
