@@ -170,7 +170,7 @@ class MemoryPool {
   /// What disturbs nobody: memory of the capture, loose blocks, places in spans.
   Block* at_hand(const Request& request);
   Block* cached_or_carved(Request& request, bool& must_wait);
-  /// Bytes that the pool may grow by before it disturbs threads for what they keep.
+  /// Bytes that a pool with slack may grow by before it disturbs threads again for what they keep.
   [[nodiscard]] std::size_t growth_before_collection(const Request& request) const;
   Lane& lane_of(const std::shared_ptr<StreamState>& stream);
   /// Makes the calling thread keep blocks of a stream, if it does not yet.
@@ -231,6 +231,8 @@ class MemoryPool {
   [[nodiscard]] bool bytes_reached(std::size_t more) const;
   [[nodiscard]] bool may_grow(std::size_t bytes) const;
   [[nodiscard]] bool above_soft_limit(std::size_t more) const;
+  /// Whether a pool that grew for the request would hold much that nobody has taken.
+  [[nodiscard]] bool has_slack(const Request& request) const;
   /// Segments to give back before the pool grows, so that what changing sizes leave does not pile
   /// up.
   std::vector<SegmentHeap::Removed> surplus(const Request& request);
