@@ -270,7 +270,6 @@ class MemoryPool {
   std::unordered_map<std::uint64_t, std::unique_ptr<Lane>> lanes_;  // by id of the stream
   std::vector<std::shared_ptr<ThreadCache>> caches_;
   std::array<ClassPool, kSlots> slots_;
-  std::map<PoolKey, std::size_t> large_;  // taken blocks of no class
   std::array<SegmentHeap, kKinds> heaps_;
   std::size_t existing_ = 0;  // blocks, taken or cached
   std::size_t grown_since_collection_ = 0;

@@ -83,9 +83,7 @@ Block* MemoryPool::carve_from(Span& span, const Request& request) {
   block.writers_ = span.uses;
   block.has_uses_ = true;
   ++existing_;
-  if (request.slot == kNoSlot) {
-    ++large_[{request.capacity, request.device_type}];
-  } else {
+  if (request.slot != kNoSlot) {
     ClassPool& pool = slots_.at(request.slot);
     ++pool.existing;
     pool.carving = span.carved < span.block_count ? &span

@@ -22,7 +22,7 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
   }
   const Ticket end = end_of_work(*block->lane_->stream);
   const bool was_captured = is_captured(*block->lane_);
-  const std::shared_ptr<DeviceState> device = device_state_;
+  std::shared_ptr<DeviceState> device;  // Of a pool that may go before this is over.
   std::vector<SegmentHeap::Removed> removed;
   bool is_last = false;
   {
@@ -37,12 +37,14 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
     const bool is_kept = keep_for_captures(*block, was_captured);
     block->writers_.add(block->readers_);
     block->readers_.clear();
-    end_take(*block, end, Clock::now());
+    // What becomes part of a free span has no age.
+    end_take(*block, end, is_kept || block->slot_ != kNoSlot ? Clock::now() : Clock::time_point());
     if (!is_kept) {
       make_loose(*block);
     }
     drop_lane_if_over(lane);
     if (is_closed_) {
+      device = device_state_;
       removed = remove_all_free();
       is_last = outstanding() == 0;
     }
@@ -126,12 +128,7 @@ void MemoryPool::release_span(Span& span) {
   }
   const DeviceType device_type = span.blocks[0].device_type_;
   existing_ -= span.carved;
-  if (span.slot == kNoSlot) {
-    const auto large = large_.find({span.capacity, device_type});
-    if (--large->second == 0) {
-      large_.erase(large);
-    }
-  } else {
+  if (span.slot != kNoSlot) {
     ClassPool& pool = slots_.at(span.slot);
     pool.existing -= span.carved;
     pool.carving = pool.carving == &span ? nullptr : pool.carving;

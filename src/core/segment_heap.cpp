@@ -2,7 +2,6 @@
 #include "core/segment_heap.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 namespace headrace::core {
@@ -147,7 +146,7 @@ std::vector<SegmentHeap::Removed> SegmentHeap::remove_free(Ready ready) {
 
 std::size_t SegmentHeap::largest_free() const {
   std::size_t largest = 0;
-  for (const Key& key : free_) {
+  for (const FreeKey& key : free_) {
     largest = std::max(largest, key.size);
   }
   return largest;
@@ -161,34 +160,38 @@ void SegmentHeap::for_each(const std::function<void(const Span&)>& visit) const 
   }
 }
 
-SegmentHeap::Key SegmentHeap::key_of(Span* span) {
-  const std::optional<std::uint64_t> only = span->uses.only_stream();
-  const std::uint64_t stream = span->uses.empty() ? 0 : only.value_or(kSeveral);
-  return {stream, span->size, span->segment->number, span->offset, span};
+std::uint64_t SegmentHeap::stream_of(const Span& span) {
+  return span.uses.empty() ? 0 : span.uses.only_stream().value_or(kSeveral);
 }
 
 void SegmentHeap::insert(Span* span) {
-  const Key key = key_of(span);
-  span->index_stream = key.stream;
-  free_.insert(key);
+  const FreeKey key{stream_of(*span), span->size, span->segment->number, span->offset, span};
+  if (spare_places_.empty()) {
+    span->place = free_.insert(key).first;
+    return;
+  }
+  std::set<FreeKey>::node_type place = std::move(spare_places_.back());
+  spare_places_.pop_back();
+  place.value() = key;
+  span->place = free_.insert(std::move(place)).position;
 }
 
 void SegmentHeap::erase(Span* span) {
-  free_.erase({span->index_stream, span->size, span->segment->number, span->offset, span});
+  spare_places_.push_back(free_.extract(span->place));
 }
 
 Span* SegmentHeap::join(Span* span) {
-  const auto alike = [](Span* a, Span* b) {
-    const std::uint64_t stream = key_of(a).stream;
-    return stream != kSeveral && stream == key_of(b).stream;
+  const std::uint64_t stream = stream_of(*span);
+  const auto may_join = [stream](const Span* other) {
+    return other != nullptr && other->is_free && stream != kSeveral && stream_of(*other) == stream;
   };
-  if (span->before != nullptr && span->before->is_free && alike(span->before, span)) {
+  if (may_join(span->before)) {
     Span* before = span->before;
     erase(before);
     absorb(before, span);
     span = before;
   }
-  if (span->after != nullptr && span->after->is_free && alike(span, span->after)) {
+  if (may_join(span->after)) {
     erase(span->after);
     absorb(span, span->after);
   }

@@ -17,6 +17,17 @@
 namespace headrace::core {
 
 struct Segment;
+struct Span;
+
+/// Free spans are found by who may use them at once, then by size, then oldest segment first.
+struct FreeKey {
+  std::uint64_t stream = 0;  ///< 0: anybody; kSeveral: nobody at once.
+  std::size_t size = 0;
+  std::uint64_t segment = 0;
+  std::size_t offset = 0;
+  Span* span = nullptr;
+  friend auto operator<=>(const FreeKey&, const FreeKey&) = default;
+};
 
 /// A range of a segment: free, or taken to hold blocks of one capacity.
 struct Span {
@@ -26,7 +37,7 @@ struct Span {
   Span* before = nullptr;  ///< Neighbours by address.
   Span* after = nullptr;
   bool is_free = false;
-  std::uint64_t index_stream = 0;  ///< Of a free span: whose it is in the heap's index.
+  std::set<FreeKey>::iterator place;  ///< Of a free span: in the heap's index.
   UseList uses;  ///< Of a free span: work that may still use it. Else what its uncarved part had.
 
   // What follows is the owner's while it is taken.
@@ -101,17 +112,8 @@ class SegmentHeap {
   void for_each(const std::function<void(const Span&)>& visit) const;
 
  private:
-  /// Free spans are found by who may use them at once, then by size, then oldest segment first.
-  struct Key {
-    std::uint64_t stream = 0;  // 0: anybody; kSeveral: nobody at once
-    std::size_t size = 0;
-    std::uint64_t segment = 0;
-    std::size_t offset = 0;
-    Span* span = nullptr;
-    friend auto operator<=>(const Key&, const Key&) = default;
-  };
   static constexpr std::uint64_t kSeveral = UINT64_MAX;
-  static Key key_of(Span* span);
+  static std::uint64_t stream_of(const Span& span);
 
   void insert(Span* span);
   void erase(Span* span);
@@ -127,7 +129,8 @@ class SegmentHeap {
   void drop(Segment& segment);
 
   std::vector<std::unique_ptr<Segment>> segments_;
-  std::set<Key> free_;
+  std::set<FreeKey> free_;
+  std::vector<std::set<FreeKey>::node_type> spare_places_;  // of free_, so that none is made anew
   std::size_t bytes_ = 0;
   std::size_t free_bytes_ = 0;
   std::uint64_t last_number_ = 0;
