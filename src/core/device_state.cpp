@@ -89,8 +89,10 @@ Stream DeviceState::adopt_stream(NativeHandle handle) {
 
 std::shared_ptr<StreamState> DeviceState::resolve(const Stream& stream) {
   require_current();
-  const Stream meant = stream ? stream : default_stream();
-  const std::shared_ptr<StreamState>& state = StreamAccess::state(meant);
+  if (!stream) {
+    return resolve(default_stream());
+  }
+  const std::shared_ptr<StreamState>& state = StreamAccess::state(stream);
   state->require_current();
   if (&state->device() != backend_.get()) {
     throw Error(ErrorCode::invalid_argument,

@@ -23,8 +23,9 @@ namespace {
 /// A magazine holds at most this many blocks and bytes, but always two blocks.
 constexpr std::size_t kMagazineBlocks = 64;
 constexpr std::size_t kMagazineBytes = std::size_t{8} << 20;
-/// A pool may grow by this part before threads are disturbed for what they keep.
-constexpr std::size_t kCollectionShare = 16;
+/// With slack, a pool may grow by this part after threads were disturbed for what they keep, before
+/// they are again.
+constexpr std::size_t kCollectionShare = 64;
 
 std::uint32_t next_pool_number() noexcept {
   static std::atomic<std::uint64_t> last{0};
@@ -193,7 +194,7 @@ Block* MemoryPool::attempt(Request& request) {
       hand_out(*block, request, must_wait);
     } else if (may_grow(request.capacity)) {
       growth = segment_size(request);
-      is_too_much = has_surplus(request);
+      is_too_much = request.may_ask && has_slack(request);
       totals_.reserved_bytes += growth;
       ++existing_;
     } else {
@@ -231,7 +232,8 @@ Block* MemoryPool::cached_or_carved(Request& request, bool& must_wait) {
     return block;
   }
   if (may_grow(request.capacity) && !above_soft_limit(request.capacity) &&
-      grown_since_collection_ + request.capacity <= growth_before_collection(request)) {
+      (!has_slack(request) ||
+       grown_since_collection_ + request.capacity <= growth_before_collection(request))) {
     return nullptr;
   }
   collect();

@@ -175,7 +175,7 @@ class MemoryPool {
   /// What disturbs nobody: memory of the capture, loose blocks, places in spans.
   Block* at_hand(const Request& request);
   Block* cached_or_carved(Request& request, bool& must_wait);
-  /// Bytes that the pool may grow by before it disturbs threads for what they keep.
+  /// Bytes that a pool with slack may grow by before it disturbs threads again for what they keep.
   [[nodiscard]] std::size_t growth_before_collection(const Request& request) const;
   Lane& lane_of(const std::shared_ptr<StreamState>& stream);
   /// Makes the calling thread keep blocks of a stream, if it does not yet.
@@ -194,7 +194,8 @@ class MemoryPool {
   // Growth: memory_pool_growth.cpp.
   Block* carve(const Request& request, Fit fit);
   Span* take_span(std::size_t bytes, const Request& request, Fit fit);
-  void make_places(Span& span, std::size_t count, DeviceType device_type);
+  /// The first block of a span that was just taken, which goes back if that fails.
+  Block* carve_first(Span& span, std::size_t count, const Request& request);
   Block* carve_from(Span& span, const Request& request);
   [[nodiscard]] std::size_t blocks_wanted(std::size_t slot) const;
   [[nodiscard]] std::size_t segment_size(const Request& request) const;
@@ -241,9 +242,10 @@ class MemoryPool {
   [[nodiscard]] bool bytes_reached(std::size_t more) const;
   [[nodiscard]] bool may_grow(std::size_t bytes) const;
   [[nodiscard]] bool above_soft_limit(std::size_t more) const;
-  /// Whether segments should go back before the pool grows, so that what changing sizes leave does
-  /// not pile up.
-  [[nodiscard]] bool has_surplus(const Request& request) const;
+  /// Whether a pool that grew for the request would hold much that nobody has taken.
+  [[nodiscard]] bool has_slack(const Request& request) const;
+  /// Gives unused segments back before the pool grows, so that what changing sizes leave does not
+  /// pile up.
   void give_surplus_back(const Request& request);
   /// The ladder: each round tries something harsher. \returns False when nothing is left to try.
   bool make_room(Request& request, int round);
@@ -282,7 +284,6 @@ class MemoryPool {
   std::unordered_map<std::uint64_t, std::unique_ptr<Lane>> lanes_;  // by id of the stream
   std::vector<std::shared_ptr<ThreadCache>> caches_;
   std::array<ClassPool, kSlots> slots_;
-  std::map<PoolKey, std::size_t> large_;  // taken blocks of no class
   std::array<SegmentHeap, kKinds> heaps_;
   std::size_t existing_ = 0;  // blocks, taken or cached
   std::size_t grown_since_collection_ = 0;

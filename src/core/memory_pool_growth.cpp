@@ -32,18 +32,19 @@ MemoryView place_in(const Span& span, std::size_t index) {
 Block* MemoryPool::carve(const Request& request, Fit fit) {
   if (request.slot == kNoSlot) {
     Span* span = take_span(request.capacity, request, fit);
-    return span == nullptr ? nullptr : carve_from(*span, request);
+    return span == nullptr ? nullptr : carve_first(*span, 1, request);
   }
   Span*& carving = slots_.at(request.slot).carving;
   if (carving != nullptr && carving->uses.all_passed_or_on(request.user())) {
     return carve_from(*carving, request);
   }
-  const std::size_t wanted = blocks_wanted(request.slot) * request.capacity;
-  Span* span = take_span(wanted, request, fit);
-  if (span == nullptr && wanted != request.capacity) {
+  std::size_t count = blocks_wanted(request.slot);
+  Span* span = take_span(count * request.capacity, request, fit);
+  if (span == nullptr && count != 1) {
+    count = 1;
     span = take_span(request.capacity, request, fit);
   }
-  return span == nullptr ? nullptr : carve_from(*span, request);
+  return span == nullptr ? nullptr : carve_first(*span, count, request);
 }
 
 Span* MemoryPool::take_span(std::size_t bytes, const Request& request, Fit fit) {
@@ -57,21 +58,20 @@ Span* MemoryPool::take_span(std::size_t bytes, const Request& request, Fit fit) 
     span->slot = request.slot;
     span->capacity = request.capacity;
     span->carved = span->cached = 0;
-    make_places(*span, bytes / request.capacity, request.device_type);
   }
   return span;
 }
 
-void MemoryPool::make_places(Span& span, std::size_t count, DeviceType device_type) {
-  if (span.block_count == count) {
-    return;
-  }
+Block* MemoryPool::carve_first(Span& span, std::size_t count, const Request& request) {
   try {
-    span.blocks = std::make_unique<Block[]>(count);
-    span.block_count = count;
+    if (span.block_count != count) {
+      span.blocks = std::make_unique<Block[]>(count);
+      span.block_count = count;
+    }
+    return carve_from(span, request);
   } catch (...) {
     UseList uses = std::move(span.uses);
-    heap(device_type).give(&span, std::move(uses));
+    heap(request.device_type).give(&span, std::move(uses));
     throw;
   }
 }
@@ -80,6 +80,7 @@ Block* MemoryPool::carve_from(Span& span, const Request& request) {
   Block& block = span.blocks[span.carved];
   const MemoryView place = place_in(span, span.carved);
   const bool is_address = span.segment->memory.kind == HandleKind::pointer;
+  block.writers_ = span.uses;  // The last that may fail.
   ++span.carved;
   block.pool_ = this;
   block.span_ = &span;
@@ -91,13 +92,10 @@ Block* MemoryPool::carve_from(Span& span, const Request& request) {
                    request.capacity,
                    span.segment->memory.kind};
   block.offset_ = is_address ? 0 : place.offset;
-  block.writers_ = span.uses;
   block.has_uses_ = true;
   block.serial_ = 0;  // Its place may have held another block.
   ++existing_;
-  if (request.slot == kNoSlot) {
-    ++large_[{request.capacity, request.device_type}];
-  } else {
+  if (request.slot != kNoSlot) {
     ClassPool& pool = slots_.at(request.slot);
     ++pool.existing;
     pool.carving = span.carved < span.block_count ? &span
@@ -148,7 +146,13 @@ Block* MemoryPool::grow(Request& request, std::size_t bytes) {
     request.shortage = Shortage::device;
     return nullptr;
   }
-  heap(request.device_type).add(memory, given, Clock::now());
+  try {
+    heap(request.device_type).add(memory, given, Clock::now());
+  } catch (...) {
+    totals_.reserved_bytes -= given;
+    device_state_->backend().release(memory);
+    throw;
+  }
   grown_since_collection_ += given;
   poison(memory.host, given);
   ++totals_.misses;

@@ -36,7 +36,8 @@ void MemoryPool::give_back_slowly(Block* block) noexcept {
     const bool is_kept = keep_for_captures(*block, was_captured);
     block->writers_.add(block->readers_);
     block->readers_.clear();
-    end_take(*block, end, Clock::now());
+    // What becomes part of a free span has no age.
+    end_take(*block, end, is_kept || block->slot_ != kNoSlot ? Clock::now() : Clock::time_point());
     if (!is_kept) {
       make_loose(*block);
     }
@@ -138,12 +139,7 @@ void MemoryPool::release_span(Span& span) {
   }
   const DeviceType device_type = span.blocks[0].device_type_;
   existing_ -= span.carved;
-  if (span.slot == kNoSlot) {
-    const auto large = large_.find({span.capacity, device_type});
-    if (--large->second == 0) {
-      large_.erase(large);
-    }
-  } else {
+  if (span.slot != kNoSlot) {
     ClassPool& pool = slots_.at(span.slot);
     pool.existing -= span.carved;
     pool.carving = pool.carving == &span ? nullptr : pool.carving;

@@ -17,9 +17,8 @@ namespace headrace::core {
 
 namespace {
 constexpr int kMaxPressureCalls = 8;
-/// A pool that grows first gives back unused segments when its memory would else be more than this
-/// part above what is taken.
-constexpr std::size_t kSurplusShare = 16;
+/// A pool has slack when its memory would be more than this part above what is taken.
+constexpr std::size_t kSlackShare = 16;
 }  // namespace
 
 bool MemoryPool::count_reached() const {
@@ -40,10 +39,9 @@ bool MemoryPool::above_soft_limit(std::size_t more) const {
                                           more > config_.soft_byte_limit - totals_.reserved_bytes);
 }
 
-bool MemoryPool::has_surplus(const Request& request) const {
+bool MemoryPool::has_slack(const Request& request) const {
   const auto taken = static_cast<std::size_t>(current_bytes()) + request.capacity;
-  const std::size_t wanted = totals_.reserved_bytes + request.capacity;
-  return request.may_ask && wanted > taken + taken / kSurplusShare;
+  return totals_.reserved_bytes + request.capacity > taken + taken / kSlackShare;
 }
 
 void MemoryPool::give_surplus_back(const Request& request) {

@@ -100,8 +100,14 @@ std::map<PoolKey, BufferPoolStats> MemoryPool::pool_stats() const {
                       static_cast<DeviceType>(slot / SizeClasses::kCount)};
     all[key] = {available, pool.existing, config_.count_limit};
   }
-  for (const auto& [key, taken] : large_) {
-    all[key] = {0, taken, config_.count_limit};
+  for (const SegmentHeap& heap : heaps_) {
+    heap.for_each([&](const Span& span) {
+      if (!span.is_free && span.slot == kNoSlot) {  // A taken block of no class.
+        BufferPoolStats& stats = all[{span.capacity, span.blocks[0].device_type()}];
+        ++stats.allocated;
+        stats.max_size = config_.count_limit;
+      }
+    });
   }
   return all;
 }

@@ -2,7 +2,6 @@
 #include "core/segment_heap.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 namespace headrace::core {
@@ -11,6 +10,14 @@ namespace {
 
 bool may_use_at_once(UseList& uses, const StreamState* stream) {
   return stream == nullptr ? uses.all_complete() : uses.all_complete_or_on(*stream);
+}
+
+/// Makes sure that a list can have `size` elements without memory being asked for.
+template <class T>
+void make_room(std::vector<T>& list, std::size_t size) {
+  if (list.capacity() < size) {
+    list.reserve(std::max(size, 2 * list.capacity()));
+  }
 }
 
 /// Neighbouring free spans that were found to be long enough.
@@ -30,12 +37,13 @@ SegmentHeap::~SegmentHeap() {
 void SegmentHeap::add(const MemoryBlock& memory,
                       std::size_t size,
                       std::chrono::steady_clock::time_point since) {
+  make_room(segments_, segments_.size() + 1);
   auto segment = std::make_unique<Segment>();
+  Span* span = make_span();
   segment->memory = memory;
   segment->size = size;
   segment->since = since;
   segment->number = ++last_number_;
-  Span* span = make_span();
   span->segment = segment.get();
   span->size = size;
   span->is_free = true;
@@ -75,21 +83,32 @@ Span* SegmentHeap::take_run(std::size_t size, const StreamState* stream, Ready r
       }
     }
   }
-  if (best.first == nullptr) {
-    return nullptr;
+  return best.first == nullptr ? nullptr : claim(join_run(best.first, size), size);
+}
+
+Span* SegmentHeap::join_run(Span* first, std::size_t size) {
+  UseList uses;
+  std::size_t bytes = 0;
+  for (const Span* span = first; bytes < size; span = span->after) {
+    uses.add(span->uses);
+    bytes += span->size;
   }
-  erase(best.first);
-  while (best.first->size < size) {
-    erase(best.first->after);
-    absorb(best.first, best.first->after);
+  erase(first);
+  first->uses = std::move(uses);
+  while (first->size < size) {
+    erase(first->after);
+    absorb(first, first->after);
   }
-  insert(best.first);
-  return claim(best.first, size);
+  insert(first);
+  return first;
 }
 
 Span* SegmentHeap::claim(Span* span, std::size_t size) {
+  Span* rest = span->size == size ? nullptr : make_span();  // The last that may fail.
   erase(span);
-  split(span, size);
+  if (rest != nullptr) {
+    split(span, size, rest);
+  }
   span->is_free = false;
   free_bytes_ -= size;
   return span;
@@ -147,7 +166,7 @@ std::vector<SegmentHeap::Removed> SegmentHeap::remove_free(Ready ready) {
 
 std::size_t SegmentHeap::largest_free() const {
   std::size_t largest = 0;
-  for (const Key& key : free_) {
+  for (const FreeKey& key : free_) {
     largest = std::max(largest, key.size);
   }
   return largest;
@@ -161,35 +180,37 @@ void SegmentHeap::for_each(const std::function<void(const Span&)>& visit) const 
   }
 }
 
-SegmentHeap::Key SegmentHeap::key_of(Span* span) {
-  const std::optional<std::uint64_t> only = span->uses.only_stream();
-  const std::uint64_t stream = span->uses.empty() ? 0 : only.value_or(kSeveral);
-  return {stream, span->size, span->segment->number, span->offset, span};
+std::uint64_t SegmentHeap::stream_of(const Span& span) {
+  return span.uses.empty() ? 0 : span.uses.only_stream().value_or(kSeveral);
 }
 
 void SegmentHeap::insert(Span* span) {
-  const Key key = key_of(span);
-  span->index_stream = key.stream;
-  free_.insert(key);
+  const FreeKey key{stream_of(*span), span->size, span->segment->number, span->offset, span};
+  std::set<FreeKey>::node_type place = std::move(spare_places_.back());
+  spare_places_.pop_back();
+  place.value() = key;
+  span->place = free_.insert(std::move(place)).position;
 }
 
 void SegmentHeap::erase(Span* span) {
-  free_.erase({span->index_stream, span->size, span->segment->number, span->offset, span});
+  spare_places_.push_back(free_.extract(span->place));
 }
 
 Span* SegmentHeap::join(Span* span) {
-  const auto alike = [](Span* a, Span* b) {
-    const std::uint64_t stream = key_of(a).stream;
-    return stream != kSeveral && stream == key_of(b).stream;
+  const std::uint64_t stream = stream_of(*span);
+  const auto may_join = [stream](const Span* other) {
+    return other != nullptr && other->is_free && stream != kSeveral && stream_of(*other) == stream;
   };
-  if (span->before != nullptr && span->before->is_free && alike(span->before, span)) {
+  if (may_join(span->before)) {
     Span* before = span->before;
     erase(before);
+    before->uses.add(span->uses);
     absorb(before, span);
     span = before;
   }
-  if (span->after != nullptr && span->after->is_free && alike(span, span->after)) {
+  if (may_join(span->after)) {
     erase(span->after);
+    span->uses.add(span->after->uses);
     absorb(span, span->after);
   }
   return span;
@@ -197,7 +218,6 @@ Span* SegmentHeap::join(Span* span) {
 
 void SegmentHeap::absorb(Span* span, Span* after) {
   span->size += after->size;
-  span->uses.add(after->uses);
   span->after = after->after;
   if (span->after != nullptr) {
     span->after->before = span;
@@ -205,11 +225,7 @@ void SegmentHeap::absorb(Span* span, Span* after) {
   drop(after);
 }
 
-void SegmentHeap::split(Span* span, std::size_t size) {
-  if (span->size == size) {
-    return;
-  }
-  Span* rest = make_span();
+void SegmentHeap::split(Span* span, std::size_t size, Span* rest) {
   rest->segment = span->segment;
   rest->offset = span->offset + size;
   rest->size = span->size - size;
@@ -227,7 +243,12 @@ void SegmentHeap::split(Span* span, std::size_t size) {
 
 Span* SegmentHeap::make_span() {
   if (spare_.empty()) {
-    return new Span;
+    make_room(spare_, span_count_ + 1);
+    make_room(spare_places_, span_count_ + 1);
+    std::set<FreeKey> place{FreeKey{}};
+    spare_.push_back(std::make_unique<Span>());
+    spare_places_.push_back(place.extract(place.begin()));
+    ++span_count_;
   }
   Span* span = spare_.back().release();
   spare_.pop_back();

@@ -17,6 +17,17 @@
 namespace headrace::core {
 
 struct Segment;
+struct Span;
+
+/// Free spans are found by who may use them at once, then by size, then oldest segment first.
+struct FreeKey {
+  std::uint64_t stream = 0;  ///< 0: anybody; kSeveral: nobody at once.
+  std::size_t size = 0;
+  std::uint64_t segment = 0;
+  std::size_t offset = 0;
+  Span* span = nullptr;
+  friend auto operator<=>(const FreeKey&, const FreeKey&) = default;
+};
 
 /// A range of a segment: free, or taken to hold blocks of one capacity.
 struct Span {
@@ -26,7 +37,7 @@ struct Span {
   Span* before = nullptr;  ///< Neighbours by address.
   Span* after = nullptr;
   bool is_free = false;
-  std::uint64_t index_stream = 0;  ///< Of a free span: whose it is in the heap's index.
+  std::set<FreeKey>::iterator place;  ///< Of a free span: in the heap's index.
   UseList uses;  ///< Of a free span: work that may still use it. Else what its uncarved part had.
 
   // What follows is the owner's while it is taken.
@@ -52,7 +63,9 @@ struct Segment {
 /// Pure arithmetic: asks no device but whether work is done. A free span knows the work that may
 /// still use it. Two free neighbours become one when that changes for nobody when either may be
 /// used: both unused, or both used by one and the same stream. Design:
-/// docs/design/008-segments.md. Threads: not synchronised; the pool's lock guards it.
+/// docs/design/008-segments.md. When the host has no memory a call that may throw changes nothing
+/// but that neighbours are joined; the others need none. Threads: not synchronised; the pool's lock
+/// guards it.
 class SegmentHeap {
  public:
   SegmentHeap() = default;
@@ -101,33 +114,28 @@ class SegmentHeap {
   void for_each(const std::function<void(const Span&)>& visit) const;
 
  private:
-  /// Free spans are found by who may use them at once, then by size, then oldest segment first.
-  struct Key {
-    std::uint64_t stream = 0;  // 0: anybody; kSeveral: nobody at once
-    std::size_t size = 0;
-    std::uint64_t segment = 0;
-    std::size_t offset = 0;
-    Span* span = nullptr;
-    friend auto operator<=>(const Key&, const Key&) = default;
-  };
   static constexpr std::uint64_t kSeveral = UINT64_MAX;
-  static Key key_of(Span* span);
+  static std::uint64_t stream_of(const Span& span);
 
   void insert(Span* span);
   void erase(Span* span);
   /// Joins `span`, which is in no index, with free neighbours of the same key.
   Span* join(Span* span);
-  /// Makes `span` hold `after` as well, which goes.
+  /// Joins `first` and the spans behind it, all free, until there are `size` bytes.
+  Span* join_run(Span* first, std::size_t size);
+  /// Makes `span` hold the memory of `after` as well, which goes.
   void absorb(Span* span, Span* after);
-  /// Leaves `size` bytes in `span`; the rest becomes a free span.
-  void split(Span* span, std::size_t size);
+  /// Leaves `size` bytes in `span`; the rest becomes the free span `rest`.
+  void split(Span* span, std::size_t size, Span* rest);
   Span* claim(Span* span, std::size_t size);
   Span* make_span();
   void drop(Span* span);
   void drop(Segment& segment);
 
   std::vector<std::unique_ptr<Segment>> segments_;
-  std::set<Key> free_;
+  std::set<FreeKey> free_;
+  std::vector<std::set<FreeKey>::node_type> spare_places_;  // of free_: one a span that has none
+  std::size_t span_count_ = 0;
   std::size_t bytes_ = 0;
   std::size_t free_bytes_ = 0;
   std::uint64_t last_number_ = 0;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A manager's last handle is gone and its memory is still used: by whatever outlives it, on any
 // thread.
+#include "core/device_state.h"
 #include "support/core_helpers.h"
+#include "support/scripted_backend.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <memory>
 #include <random>
 #include <thread>
 #include <utility>
@@ -89,6 +92,36 @@ TEST(ClosedPool, SegmentsGoBackAsTheyEmpty) {
     held = mock.live_allocations();
   }
   EXPECT_EQ(held, 0U);
+}
+
+TEST(ClosedPool, ItLivesWhileAThreadGivesItsMemoryToTheDevice) {
+  const auto scripted = std::make_shared<test::ScriptedDevice>();
+  const Device device = DeviceAccess::make(make_shared_here<DeviceState>(scripted));
+  const Stream stream = device.make_stream();
+  scripted->streams.back()->passed = UINT64_MAX;
+  auto token = std::make_shared<int>();  // The pool has it with its settings.
+  const std::weak_ptr<int> pool = token;
+  Buffer first;
+  Buffer last;
+  {
+    MemoryManager manager(device, test::Config{.pressure_callback = [token](std::size_t) {
+                            return token == nullptr;
+                          }});
+    token.reset();
+    first = manager.get_buffer(std::size_t{3} << 20, DeviceType::gpu, stream);
+    last = manager.get_buffer(std::size_t{3} << 20, DeviceType::gpu, stream);
+  }
+  bool has_looked = false;
+  scripted->on_release = [&] {
+    if (!std::exchange(has_looked, true)) {
+      test::on_thread([&last] { last.reset(); }).wait();
+      EXPECT_FALSE(pool.expired()) << "while the first return is still in it";
+    }
+  };
+  first.reset();
+  EXPECT_TRUE(has_looked);
+  EXPECT_TRUE(pool.expired());
+  EXPECT_EQ(scripted->live, 0);
 }
 
 TEST(ClosedPool, ThreadsThatCopyAndReleaseLeaveNothingStress) {

@@ -175,6 +175,21 @@ TEST_F(MemoryPoolTest, KindsDoNotShareMemory) {
   EXPECT_EQ(manager_.pool_stats().size(), 3U);
 }
 
+TEST_F(MemoryPoolTest, PoolStatsCountTakenBuffersAboveTheClasses) {
+  constexpr std::size_t kLarge = std::size_t{3} << 20;
+  std::optional<Buffer> first = manager_.get_buffer(kLarge, DeviceType::gpu, a_);
+  const Buffer second = manager_.get_buffer(kLarge - 1, DeviceType::gpu, a_);
+  const Buffer other = manager_.get_buffer(kLarge, DeviceType::cpu, a_);
+  using Pools = std::map<PoolKey, BufferPoolStats>;
+  EXPECT_EQ(
+      manager_.pool_stats(),
+      (Pools{{{kLarge, DeviceType::gpu}, {0, 2, 0}}, {{kLarge, DeviceType::cpu}, {0, 1, 0}}}));
+  first.reset();
+  EXPECT_EQ(
+      manager_.pool_stats(),
+      (Pools{{{kLarge, DeviceType::gpu}, {0, 1, 0}}, {{kLarge, DeviceType::cpu}, {0, 1, 0}}}));
+}
+
 TEST_F(MemoryPoolTest, StatsFollowEveryTakeAndReturn) {
   Buffer first = manager_.get_buffer(1000);  // Of 1024 bytes.
   Buffer second = manager_.get_buffer(300);  // Of 512.

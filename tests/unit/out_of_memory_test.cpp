@@ -123,6 +123,21 @@ TEST(OutOfMemory, TheNextCallAfterAFailureWorks) {
   expect_ledger_balances(manager, mock);
 }
 
+TEST(OutOfMemory, WhatGoesBackCountsUntilTheDeviceHasIt) {
+  constexpr std::size_t kSize = std::size_t{3} << 20;
+  const auto scripted = std::make_shared<test::ScriptedDevice>();
+  const Device device =
+      core::DeviceAccess::make(core::make_shared_here<core::DeviceState>(scripted));
+  MemoryManager manager(device);
+  std::vector<std::uint64_t> reserved;
+  scripted->on_release = [&] { reserved.push_back(manager.stats().reserved_bytes); };
+  manager.get_buffer(kSize).reset();
+  device.synchronize();
+  EXPECT_EQ(manager.trim(), kSize);
+  EXPECT_EQ(reserved, std::vector<std::uint64_t>{kSize});
+  EXPECT_EQ(manager.stats().reserved_bytes, 0U);
+}
+
 // A thread that grows gives unused segments back first; while it does, another must not find them
 // neither cached nor given back.
 TEST(OutOfMemory, WhatAnotherThreadGivesBackIsWaitedFor) {

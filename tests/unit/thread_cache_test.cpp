@@ -12,6 +12,7 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -142,6 +143,36 @@ TEST_F(ThreadCacheTest, ThreadsDoNotTakeTheLastBlockFromEachOtherForEver) {
               mine.native_handle());
   });
   EXPECT_EQ(manager_.stats().misses, 2U);
+}
+
+TEST_F(ThreadCacheTest, WithSlackThreadsAreDisturbedBeforeTheDevice) {
+  constexpr std::size_t kMiB = std::size_t{1} << 20;
+  const Buffer kept = manager_.get_buffer(30 * kMiB, DeviceType::gpu, stream_);
+  std::vector<Buffer> blocks;
+  for (int i = 0; i < 4; ++i) {
+    blocks.push_back(manager_.get_buffer(kMiB, DeviceType::gpu, stream_));
+  }
+  manager_.trim();  // Threads were disturbed just now, and had nothing.
+  blocks.clear();
+  const MemoryStats before = manager_.stats();
+  ASSERT_EQ(before.cached_bytes, 4 * kMiB);
+  const Buffer smaller = manager_.get_buffer(kMiB / 8 * 7, DeviceType::gpu, stream_);
+  EXPECT_EQ(manager_.stats().misses, before.misses)
+      << "a block that the thread kept is large enough";
+}
+
+TEST_F(ThreadCacheTest, WithoutSlackThePoolGrowsAndDisturbsNobody) {
+  for (int i = 0; i < 2; ++i) {  // The first return comes before the thread keeps any.
+    manager_.get_buffer(kSize, DeviceType::gpu, stream_).reset();
+  }
+  const std::string of_stream = "\"stream\":" + std::to_string(StreamAccess::id(stream_));
+  const auto is_kept = [&] { return manager_.snapshot().find(of_stream) != std::string::npos; };
+  std::vector<Buffer> blocks;
+  for (int i = 0; i < 8; ++i) {
+    const Stream other = mock_.device().make_stream();
+    blocks.push_back(manager_.get_buffer(std::size_t{2} << 20, DeviceType::gpu, other));
+    EXPECT_TRUE(is_kept());
+  }
 }
 
 TEST_F(ThreadCacheTest, TrimReachesEveryThread) {
