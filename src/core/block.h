@@ -76,6 +76,7 @@ class alignas(64) Block {
  private:
   friend class BlockList;
   friend class CentralList;
+  friend class LooseBlocks;
   friend class MemoryPool;
 
   /// Whether nothing is known to use it but work on the stream it was taken for.
@@ -128,9 +129,10 @@ class alignas(64) Block {
 
   std::mutex mutex_;
   Span* span_ = nullptr;
-  Block* previous_ = nullptr;     // in a list that can lose any of its blocks
-  Block* next_chain_ = nullptr;   // of the first block of a chain: the next chain
-  std::uint32_t chain_size_ = 0;  // of the first block of a chain
+  Block* previous_ = nullptr;      // in a list that can lose any of its blocks
+  std::uint64_t loose_group_ = 0;  // among LooseBlocks
+  Block* next_chain_ = nullptr;    // of the first block of a chain: the next chain
+  std::uint32_t chain_size_ = 0;   // of the first block of a chain
   // The last take or return that was not a hit. Guarded by the pool's lock.
   std::chrono::steady_clock::time_point since_;
 

@@ -322,20 +322,17 @@ Block* MemoryPool::ready_loose(const Request& request) {
   if (request.slot == kNoSlot) {
     return nullptr;
   }
-  const BlockList& list = slots_.at(request.slot).loose;
-  for (int look = 0; look < (request.may_ask ? 2 : 1); ++look) {
-    for (Block* block = list.newest(); block != nullptr; block = BlockList::older(*block)) {
-      if (block->writers_.all_passed_or_on(request.user())) {
-        take_loose(*block, request);
-        refill_from_loose(request);
-        return block;
-      }
-    }
-    if (look == 0 && request.may_ask) {
-      ask_about(list);
-    }
+  const LooseBlocks& loose = slots_.at(request.slot).loose;
+  Block* block = loose.ready_for(request.user());
+  if (block == nullptr && request.may_ask) {
+    loose.ask();
+    block = loose.ready_for(request.user());
   }
-  return nullptr;
+  if (block != nullptr) {
+    take_loose(*block, request);
+    refill_from_loose(request);
+  }
+  return block;
 }
 
 void MemoryPool::refill_from_loose(const Request& request) {
@@ -346,41 +343,21 @@ void MemoryPool::refill_from_loose(const Request& request) {
   }
   // Nobody else can have stopped it, for that takes the pool's lock.
   Magazine& magazine = entry->magazines->slots.at(request.slot);
-  const BlockList& loose = slots_.at(request.slot).loose;
+  const LooseBlocks& loose = slots_.at(request.slot).loose;
   const std::size_t share = loose.size() / std::max<std::size_t>(caches_.size(), 1);
   const std::int32_t wanted =
       std::min(magazine.limit / 2, static_cast<std::int32_t>(std::min<std::size_t>(share, 64)));
-  Block* block = loose.newest();
-  while (block != nullptr && magazine.size() < wanted) {
-    Block* older = BlockList::older(*block);
-    if (block->writers_.all_passed_or_on(request.user())) {
-      take_loose(*block, request);
-      begin_use(*block, request);
-      block->next_ = std::exchange(magazine.top, block);
-      magazine.note_moved_in(1);
+  while (magazine.size() < wanted) {
+    Block* block = loose.ready_for(request.user());
+    if (block == nullptr) {
+      break;
     }
-    block = older;
+    take_loose(*block, request);
+    begin_use(*block, request);
+    block->next_ = std::exchange(magazine.top, block);
+    magazine.note_moved_in(1);
   }
   entry->cache->lock.leave();
-}
-
-void MemoryPool::ask_about(const BlockList& list) noexcept {
-  // One question a stream: whether it has passed the last point that any block waits for. What it
-  // has passed instead is known then, too.
-  std::vector<Ticket> last;
-  for (const Block* block = list.oldest(); block != nullptr; block = BlockList::newer(*block)) {
-    block->writers_.for_each([&last](const Ticket& ticket) {
-      const auto known = std::ranges::find(last, ticket.stream, &Ticket::stream);
-      if (known == last.end()) {
-        last.push_back(ticket);
-      } else {
-        known->serial = std::max(known->serial, ticket.serial);
-      }
-    });
-  }
-  for (const Ticket& ticket : last) {
-    ticket.stream->is_complete(ticket.serial);
-  }
 }
 
 Block* MemoryPool::take_loose(Block& block, const Request& request) {

@@ -10,6 +10,7 @@
 #include "core/block.h"
 #include "core/device_state.h"
 #include "core/lane.h"
+#include "core/loose_blocks.h"
 #include "core/memory_snapshot.h"
 #include "core/process.h"
 #include "core/segment_heap.h"
@@ -109,7 +110,7 @@ class MemoryPool {
 
  private:
   struct ClassPool {
-    BlockList loose;
+    LooseBlocks loose;
     std::size_t existing = 0;  // blocks, taken or not
     Span* carving = nullptr;   // has places for blocks that were never made
   };
@@ -183,7 +184,6 @@ class MemoryPool {
   /// Lets magazines keep as much as they should.
   void open(Magazines& magazines) const noexcept;
   Block* ready_loose(const Request& request);
-  static void ask_about(const BlockList& list) noexcept;
   Block* take_loose(Block& block, const Request& request);
   void refill_from_loose(const Request& request);
   void hand_out(Block& block, const Request& request, bool must_wait);

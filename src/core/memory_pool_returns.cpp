@@ -121,7 +121,7 @@ void MemoryPool::make_loose(Block& block) {
   }
   ++block.span_->cached;
   if (block.slot_ != kNoSlot) {
-    slots_.at(block.slot_).loose.push_newest(block);
+    slots_.at(block.slot_).loose.push(block);
   } else {
     release_span(*block.span_);
   }
@@ -205,14 +205,14 @@ void MemoryPool::dissolve(DeviceType device_type,
   std::vector<Span*> whole;
   const std::size_t first = slot_of(device_type, 0);
   for (std::size_t slot = first; slot < first + SizeClasses::kCount; ++slot) {
-    const BlockList& loose = slots_.at(slot).loose;
-    for (const Block* block = loose.oldest(); block != nullptr; block = BlockList::newer(*block)) {
-      if (block->span_->cached == block->span_->carved && block == &block->span_->blocks[0]) {
-        whole.push_back(block->span_);
+    const LooseBlocks& loose = slots_.at(slot).loose;
+    loose.for_each([&whole](const Block& block) {
+      if (block.span_->cached == block.span_->carved && &block == &block.span_->blocks[0]) {
+        whole.push_back(block.span_);
       }
-    }
+    });
     if (!whole.empty() && ready == SegmentHeap::Ready::at_once) {
-      ask_about(loose);
+      loose.ask_about_all();
     }
     for (Span* span : std::exchange(whole, {})) {
       bool may_go = true;

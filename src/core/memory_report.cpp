@@ -20,13 +20,7 @@ std::int64_t MemoryPool::current_buffers() const {
   for (const auto& [id, lane] : lanes_) {
     taken += lane->taken;
   }
-  for (const std::shared_ptr<ThreadCache>& cache : caches_) {
-    for (const std::unique_ptr<Magazines>& magazines : cache->lanes) {
-      for (const Magazine& magazine : magazines->slots) {
-        taken += magazine.taken();
-      }
-    }
-  }
+  for_each_magazine(caches_, [&taken](const Magazine& magazine) { taken += magazine.taken(); });
   return std::max<std::int64_t>(taken, 0);
 }
 
@@ -55,13 +49,10 @@ MemoryStats MemoryPool::stats_now() const {
   const std::int64_t folded = bytes_.load(std::memory_order_relaxed);
   for (const std::shared_ptr<ThreadCache>& cache : caches_) {
     requested += cache->tally.requested.get();
-    for (const std::unique_ptr<Magazines>& magazines : cache->lanes) {
-      for (const Magazine& magazine : magazines->slots) {
-        stats.hits += magazine.takes();
-      }
-    }
     peak = std::max(peak, folded + cache->tally.high.get());
   }
+  for_each_magazine(caches_,
+                    [&stats](const Magazine& magazine) { stats.hits += magazine.takes(); });
   const std::int64_t current = current_bytes();
   stats.current_bytes = static_cast<std::uint64_t>(current);
   stats.peak_bytes = static_cast<std::uint64_t>(std::max(peak, current));

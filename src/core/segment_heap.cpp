@@ -77,9 +77,12 @@ Span* SegmentHeap::take_run(std::size_t size, const StreamState* stream, Ready r
       }
       run.first = run.first == nullptr ? span : run.first;
       run.bytes += span->size;
+      while (run.bytes - run.first->size >= size) {  // Only what is needed is joined.
+        run.bytes -= run.first->size;
+        run.first = run.first->after;
+      }
       if (run.bytes >= size && (best.first == nullptr || run.bytes < best.bytes)) {
         best = run;
-        break;
       }
     }
   }

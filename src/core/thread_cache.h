@@ -117,6 +117,19 @@ class alignas(64) ThreadCache {
   const std::shared_ptr<PoolLink> link;
 };
 
+/// Calls `visit` with every magazine of `caches`.
+template <class Visit>
+void for_each_magazine(const std::vector<std::shared_ptr<ThreadCache>>& caches,
+                       const Visit& visit) {
+  for (const std::shared_ptr<ThreadCache>& cache : caches) {
+    for (const std::unique_ptr<Magazines>& magazines : cache->lanes) {
+      for (const Magazine& magazine : magazines->slots) {
+        visit(magazine);
+      }
+    }
+  }
+}
+
 /// Where the calling thread finds its cache of a pool and a stream: a small table of those used
 /// last.
 struct alignas(32) CacheEntry {

@@ -159,6 +159,17 @@ TEST_F(SegmentHeapTest, ARunOfAnyKnowsEveryUse) {
   EXPECT_EQ(run->uses.size(), 2U);
 }
 
+TEST_F(SegmentHeapTest, ARunLeavesOutWhatItDoesNotNeed) {
+  add(9 * kKiB);
+  Span* first = heap_.take(kKiB, &state_of(a_));
+  heap_.give(first, work_on(a_));
+  const Span* run = heap_.take_run(8 * kKiB, &state_of(b_), SegmentHeap::Ready::any);
+  ASSERT_NE(run, nullptr);
+  EXPECT_EQ(run->offset, kKiB);
+  EXPECT_TRUE(run->uses.empty()) << "nobody waits for the span in front";
+  expect_sound();
+}
+
 TEST_F(SegmentHeapTest, RemovesWholeSegmentsThatNobodyUses) {
   add(kKiB);
   add(kKiB);
