@@ -504,6 +504,9 @@ TEST_F(MemoryPoolTest, ThePeakOfOneThreadIsExactWhereTakesWithALockAndWithoutMix
   manager_.get_buffer(kLarge, DeviceType::gpu, a_).reset();
   manager_.get_buffer(kSmall, DeviceType::gpu, a_).reset();
   EXPECT_EQ(manager_.stats().peak_bytes, kLarge);
+  manager_.reset_peaks();
+  manager_.get_buffer(kSmall, DeviceType::gpu, a_).reset();
+  EXPECT_EQ(manager_.stats().peak_bytes, kSmall) << "of a hit alone";
 }
 
 TEST_F(MemoryPoolTest, CpuMemoryIsReusedOnAStreamWhoseHandleIsOut) {
