@@ -130,7 +130,12 @@ MemoryBlock MockState::allocate(DeviceType device_type, std::size_t size) {
   }
   std::memset(memory, kFresh, size);
   const auto address = reinterpret_cast<std::uint64_t>(memory);
-  allocations_[address] = size;
+  try {
+    allocations_[address] = size;
+  } catch (...) {
+    ::operator delete (memory, std::align_val_t{kAlignment});
+    throw;
+  }
   live_bytes_ += size;
   const bool host_visible = device_type == DeviceType::cpu || config_.unified_memory;
   return {

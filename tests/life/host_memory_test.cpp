@@ -12,20 +12,43 @@ namespace {
 thread_local long news_until_failure = -1;  // of the calling thread; -1 for no failure
 }  // namespace
 
-// The whole program's, so that any allocation can be told to fail.
-void* operator new(std::size_t size) {
+// The whole program's, so that any allocation can be told to fail. Not inlined: GCC would take the
+// pairs for mismatched.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  return ::operator new (size, std::align_val_t{alignof(std::max_align_t)});
+}
+[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
   if (news_until_failure >= 0 && news_until_failure-- == 0) {
     throw std::bad_alloc();
   }
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) {
-    return memory;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, static_cast<std::size_t>(alignment), size == 0 ? 1 : size) != 0) {
+    throw std::bad_alloc();
   }
-  throw std::bad_alloc();
+  return memory;
 }
-void operator delete(void* memory) noexcept {
+[[gnu::noinline]] void* operator new(std::size_t size,
+                                     std::align_val_t alignment,
+                                     const std::nothrow_t& /*unused*/) noexcept {
+  try {
+    return ::operator new(size, alignment);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t& tag) noexcept {
+  return ::operator new (size, std::align_val_t{alignof(std::max_align_t)}, tag);
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
   std::free(memory);
 }
-void operator delete(void* memory, std::size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
   std::free(memory);
 }
 
@@ -68,6 +91,9 @@ TEST_P(HostMemoryTest, ATakeThatFindsNoneLosesNothingOfTheDevice) {
     failures += again ? 1 : 0;
     expect_nothing_lost(manager, mock);
     manager.get_buffer(size).reset();
+    if (size > std::size_t{1} << 20) {
+      EXPECT_EQ(manager.stats().segments, 1U) << "the free memory was not found";
+    }
     manager.trim();
     mock.complete_all();
     manager.trim();
