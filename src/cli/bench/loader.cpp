@@ -6,11 +6,14 @@
 
 #include "cli/bench/groups.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <optional>
 #include <random>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -57,47 +60,77 @@ class Samples {
   std::vector<std::size_t> order_;
 };
 
-/// What runs of the loader say of themselves.
-struct Waits {
-  std::vector<double> first_batch;  ///< Seconds, one a run; as those below.
-  std::vector<double> handoff_p50;
-  std::vector<double> handoff_p99;
-};
+/// A loader of the samples, shuffled, for so many passes over them.
+AsyncDataLoader loader_of(const Bench& bench,
+                          const Samples& samples,
+                          const OutputSpec& output,
+                          std::uint64_t passes) {
+  return {samples.open(),
+          {.batch_size = kBatch,
+           .memory_manager = bench.memory,
+           .epochs = passes,
+           .shuffle = true,
+           .output = output}};
+}
+
+/// Takes a batch and gives it back at once. \returns Whether there was one.
+bool pass_by(AsyncDataLoader& loader, const Stream& stream) {
+  std::optional<GPUBatch> batch = loader.get_batch(stream);
+  if (batch) {
+    batch->release(stream);
+  }
+  return batch.has_value();
+}
 
 /// A whole pass over the samples, `calls` times in one run.
-Work passes(const Bench& bench, const Samples& samples, const OutputSpec& output, Waits& waits) {
-  return [&bench, &samples, &waits, output](std::uint64_t calls) {
-    AsyncDataLoader loader(samples.open(),
-                           {.batch_size = kBatch,
-                            .memory_manager = bench.memory,
-                            .epochs = calls,
-                            .shuffle = true,
-                            .output = output});
+Work passes(const Bench& bench, const Samples& samples, const OutputSpec& output) {
+  return [&bench, &samples, output](std::uint64_t calls) {
+    AsyncDataLoader loader = loader_of(bench, samples, output, calls);
     const Stream stream = bench.device.make_stream();
-    const auto take = [&] {
-      std::optional<GPUBatch> batch = loader.get_batch(stream);
-      if (batch) {
-        batch->release(stream);
-      }
-      return batch.has_value();
-    };
-    bool goes_on = true;
-    const double first = time_of(1, [&] {
+    return time_of(1, [&] {
       loader.start();
-      goes_on = take();
-    });
-    const double rest = time_of(1, [&] {
-      while (goes_on) {
-        goes_on = take();
+      while (pass_by(loader, stream)) {
       }
       stream.synchronize();
     });
-    const AsyncDataLoaderStats stats = loader.stats();
-    waits.first_batch.push_back(first);
-    waits.handoff_p50.push_back(stats.handoff.p50_us / 1e6);
-    waits.handoff_p99.push_back(stats.handoff.p99_us / 1e6);
-    return first + rest;
   };
+}
+
+/// The start of a loader until its first batch is there.
+Work first_batches(const Bench& bench, const Samples& samples) {
+  return [&bench, &samples](std::uint64_t calls) {
+    const Stream stream = bench.device.make_stream();
+    double seconds = 0;
+    for (std::uint64_t i = 0; i < calls; ++i) {
+      AsyncDataLoader loader = loader_of(bench, samples, {}, 1);
+      seconds += time_of(1, [&] {
+        loader.start();
+        pass_by(loader, stream);
+      });
+    }
+    return seconds;
+  };
+}
+
+/// What each of many calls takes that find a batch ready, in rising order.
+std::vector<double> handoffs(const Bench& bench, const Samples& samples) {
+  constexpr std::size_t kHandoffs = 2000;
+  AsyncDataLoader loader = loader_of(bench, samples, {}, 0);
+  const Stream stream = bench.device.make_stream();
+  loader.start();
+  std::vector<double> seconds;
+  seconds.reserve(kHandoffs);
+  while (seconds.size() < kHandoffs) {
+    while (loader.stats().queued_batches == 0) {
+      std::this_thread::yield();
+    }
+    std::optional<GPUBatch> batch;
+    seconds.push_back(time_of(1, [&] { batch = loader.get_batch(stream); }));
+    batch->release(stream);
+  }
+  loader.stop();
+  std::ranges::sort(seconds);
+  return seconds;
 }
 
 }  // namespace
@@ -105,9 +138,9 @@ Work passes(const Bench& bench, const Samples& samples, const OutputSpec& output
 void bench_loader(const Bench& bench) {
   Samples samples;
   const Work copies = [&](std::uint64_t calls) { return time_of(calls, [&] { samples.copy(); }); };
-  const auto compare = [&](std::string name, const OutputSpec& output, Waits& waits) {
+  const auto compare = [&](std::string name, const OutputSpec& output) {
     const std::vector<double> times =
-        seconds_a_call(bench.effort, {passes(bench, samples, output, waits), copies});
+        seconds_a_call(bench.effort, {passes(bench, samples, output), copies});
     bench.tell({"loader",
                 std::move(name),
                 Unit::samples_per_second,
@@ -115,18 +148,17 @@ void bench_loader(const Bench& bench) {
                 "one thread's copy of the rows",
                 kSamples / times[1]});
   };
-  Waits waits;
-  compare("3 KiB rows, shuffled", {}, waits);
-  Waits of_expanded;
+  compare("3 KiB rows, shuffled", {});
   compare("3 KiB rows, to normalised float16 CHW",
-          {.dtype = DataType::float16, .layout = Layout::chw, .mean = {0.5}, .stddev = {0.25}},
-          of_expanded);
-  const auto tell_time = [&](std::string name, std::vector<double> times) {
-    bench.tell({"loader", std::move(name), Unit::seconds, median(std::move(times)), "", 0});
+          {.dtype = DataType::float16, .layout = Layout::chw, .mean = {0.5}, .stddev = {0.25}});
+  const auto tell_time = [&](std::string name, double seconds) {
+    bench.tell({"loader", std::move(name), Unit::seconds, seconds, "", 0});
   };
-  tell_time("first batch after start", std::move(waits.first_batch));
-  tell_time("hand-off of a ready batch, p50", std::move(waits.handoff_p50));
-  tell_time("hand-off of a ready batch, p99", std::move(waits.handoff_p99));
+  tell_time("first batch after start",
+            seconds_a_call(bench.effort, {first_batches(bench, samples)})[0]);
+  const std::vector<double> waits = handoffs(bench, samples);
+  tell_time("hand-off of a ready batch, p50", waits[waits.size() / 2]);
+  tell_time("hand-off of a ready batch, p99", waits[waits.size() * 99 / 100]);
 }
 
 }  // namespace headrace::cli
