@@ -238,8 +238,8 @@ Block* MemoryPool::cached_or_carved(Request& request, bool& must_wait) {
     return nullptr;
   }
   must_wait = true;
-  if (request.slot != kNoSlot && !slots_.at(request.slot).loose.empty()) {
-    return take_loose(*slots_.at(request.slot).loose.oldest(), request);
+  if (Block* block = waitable_loose(request)) {
+    return block;
   }
   return count_reached() ? nullptr : carve(request, Fit::any_run);
 }
@@ -317,6 +317,19 @@ Block* MemoryPool::ready_loose(const Request& request) {
     }
     if (look == 0 && request.may_ask) {
       ask_about(list);
+    }
+  }
+  return nullptr;
+}
+
+Block* MemoryPool::waitable_loose(const Request& request) {
+  if (request.slot == kNoSlot) {
+    return nullptr;
+  }
+  for (Block* block = slots_.at(request.slot).loose.oldest(); block != nullptr;
+       block = BlockList::newer(*block)) {
+    if (block->writers_.can_be_waited_for(request.user())) {
+      return take_loose(*block, request);
     }
   }
   return nullptr;

@@ -13,6 +13,11 @@ bool may_use_at_once(UseList& uses, const StreamState* stream) {
   return stream == nullptr ? uses.all_complete() : uses.all_complete_or_on(*stream);
 }
 
+bool may_be_used(UseList& uses, const StreamState* stream, SegmentHeap::Ready ready) {
+  return ready == SegmentHeap::Ready::any ? uses.can_be_waited_for(stream)
+                                          : may_use_at_once(uses, stream);
+}
+
 /// Neighbouring free spans that were found to be long enough.
 struct Run {
   Span* first = nullptr;
@@ -63,7 +68,7 @@ Span* SegmentHeap::take_run(std::size_t size, const StreamState* stream, Ready r
   for (const std::unique_ptr<Segment>& segment : segments_) {
     Run run;
     for (Span* span = segment->first; span != nullptr; span = span->after) {
-      if (!span->is_free || (ready == Ready::at_once && !may_use_at_once(span->uses, stream))) {
+      if (!span->is_free || !may_be_used(span->uses, stream, ready)) {
         run = {};
         continue;
       }

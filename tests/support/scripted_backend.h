@@ -5,6 +5,7 @@
 #include "headrace/error.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -42,12 +43,21 @@ class ScriptedStream final : public BackendStream {
   }
 
   [[nodiscard]] bool is_private() const override { return true; }
+  [[nodiscard]] bool is_capturing() const override {
+    const bool answer = capturing;
+    if (on_look) {
+      on_look();
+    }
+    return answer;
+  }
 
   int submissions = 0;
   MarkerSerial passed = 0;
   std::vector<MarkerSerial> signals;
   std::vector<std::pair<BackendStream*, MarkerSerial>> waits;
   std::function<void(MarkerSerial)> on_signal;
+  std::atomic<bool> capturing = false;
+  std::function<void()> on_look;  // when it was asked whether it is captured
 };
 
 /// A device with scripted streams, whose memory is the host's.
@@ -82,7 +92,7 @@ class ScriptedDevice final : public BackendDevice {
   }
 
   std::function<void(std::size_t)> on_allocate;
-  int live = 0;
+  std::atomic<int> live = 0;
   std::vector<std::shared_ptr<ScriptedStream>> streams;
 };
 
