@@ -181,7 +181,8 @@ class HEADRACE_EXPORT BackendStream {
   /// False for streams that other code can name, as CUDA's default stream.
   [[nodiscard]] virtual bool is_private() const { return false; }
 
-  /// Whether the caller is recording a graph from this stream.
+  /// Whether a marker, or a wait for another stream's, would break a capture: the caller records a
+  /// graph from this stream, or from another one that forbids it (CUDA's legacy default stream).
   [[nodiscard]] virtual bool is_capturing() const { return false; }
 };
 
@@ -212,9 +213,12 @@ class HEADRACE_EXPORT BackendDevice {
   /// A new stream, which waits for no other by itself.
   virtual std::shared_ptr<BackendStream> make_stream() = 0;
 
-  /// A stream made elsewhere, which stays its maker's.
+  /// A stream made elsewhere, which stays its maker's. The handle must mean one stream for every
+  /// thread: a cuda backend takes `cudaStreamLegacy` for its default stream, which null is too
+  /// (also in code built with --default-stream per-thread), and refuses `cudaStreamPerThread`.
   ///
-  /// \throws Error  `unsupported` when the backend has no such streams.
+  /// \throws Error  `unsupported` when the backend has no such streams; `invalid_argument` for a
+  ///                handle that names none.
   virtual std::shared_ptr<BackendStream> adopt_stream(NativeHandle handle);
 };
 

@@ -31,6 +31,13 @@ struct Capture;
 /// `record_use`. A buffer that is still taken then is its holder's, as ever, and comes back in the
 /// same order.
 ///
+/// The stream takes no markers while it is captured, for they would break the capture, nor at all
+/// between the constructor, which marks the work so far, and `end_capture`. Work that has no marker
+/// yet counts as not done: memory that it uses serves no other stream, and calls that must wait for
+/// it throw `invalid_argument`. So begin the scope right before the capture, and end the capture
+/// right after it. Without a scope only a capture that has begun is seen, and one that begins while
+/// another thread looks whether work is done may be broken.
+///
 /// Graphs captured one after the other in one scope share memory, so they must be launched in an
 /// order in which each is over before another begins; give others a scope each.
 ///
@@ -49,8 +56,8 @@ class HEADRACE_EXPORT CaptureScope {
   /// Gives the memory back to the manager.
   ~CaptureScope();
 
-  /// Says that the capture is over: what it used stays kept, and takes for the stream are what they
-  /// are elsewhere. May be called again.
+  /// Says that the capture is over: what it used stays kept, takes for the stream are what they are
+  /// elsewhere, and the stream takes markers again. May be called again.
   void end_capture() noexcept;
 
   /// Keeps a buffer that was taken before the capture, or for another stream, and that the captured

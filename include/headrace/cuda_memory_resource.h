@@ -41,12 +41,13 @@ namespace headrace {
 /// back through another.
 /// Order: memory is ready for the stream it is allocated on, and goes back as used by the work so
 /// far of that stream and of the one it is deallocated on. The null stream is the device's default
-/// stream. What is deallocated on another stream than it was allocated on may still be used by the
-/// first one, too: work on both comes before the next use.
-/// Waits: `allocate_sync`, for earlier uses of the memory; else as `MemoryManager::get_buffer`.
-/// Life: holds a handle of the manager. Streams stay known, so that memory is reused in their order
-/// without a wait: each must live until it is given to `forget`, or until the last copy is gone,
-/// and until what was allocated on it is deallocated.
+/// stream, the legacy one, as `cudaStreamLegacy` is: also in code built with --default-stream
+/// per-thread. `cudaStreamPerThread` means another stream on every thread and is refused. What is
+/// deallocated on another stream than it was allocated on may still be used by the first one, too:
+/// work on both comes before the next use. Waits: `allocate_sync`, for earlier uses of the memory;
+/// else as `MemoryManager::get_buffer`. Life: holds a handle of the manager. Streams stay known, so
+/// that memory is reused in their order without a wait: each must live until it is given to
+/// `forget`, or until the last copy is gone, and until what was allocated on it is deallocated.
 /// Threads: safe from any thread.
 /// Fork: in a child of the process that made it, allocation throws `unsupported` and deallocation
 /// does nothing; see Device.
@@ -68,7 +69,8 @@ class DeviceMemoryResource {
   ///
   /// \param bytes  0 gives null and takes nothing.
   /// \throws Error  As `MemoryManager::allocate_buffer`; `invalid_argument` for an alignment that
-  ///                is no power of two or above `kAlignment`; as `Device::adopt_stream`.
+  ///                is no power of two or above `kAlignment`, and for `cudaStreamPerThread`; as
+  ///                `Device::adopt_stream`.
   [[nodiscard]] void* allocate(cuda::stream_ref stream,
                                std::size_t bytes,
                                std::size_t alignment = kAlignment) {
@@ -80,7 +82,7 @@ class DeviceMemoryResource {
   ///
   /// On a lost device and in a child of fork() as everywhere: never an error. Else a failure ends
   /// the program with the text of its Error: a pointer that the manager did not give or has back,
-  /// or a stream that takes no marker.
+  /// `cudaStreamPerThread`, or a stream whose marker fails.
   void deallocate(cuda::stream_ref stream,
                   void* pointer,
                   std::size_t /*bytes*/,
@@ -178,8 +180,14 @@ class DeviceMemoryResource {
   Stream adopted(cuda::stream_ref stream) {
     // Before the lock: in a child of fork() it throws, and the lock may be held by nobody.
     Stream default_stream = manager_.device().default_stream();
-    if (stream.get() == nullptr) {
+    if (stream.get() == nullptr || stream.get() == cudaStreamLegacy) {
       return default_stream;
+    }
+    if (stream.get() == cudaStreamPerThread) {
+      throw Error(
+          ErrorCode::invalid_argument,
+          "A DeviceMemoryResource was given cudaStreamPerThread, which is another stream on "
+          "every thread; make a stream and name that.");
     }
     const std::scoped_lock lock(streams_->mutex);
     Stream& known = streams_->adopted[stream.get()];

@@ -41,12 +41,18 @@ class HEADRACE_EXPORT Device {
   [[nodiscard]] Stream make_stream() const;
 
   /// Takes part in a stream made by other code, which goes on owning it and must keep it alive
-  /// while Headrace uses it; afterwards only the markers already recorded count.
+  /// while Headrace uses it; afterwards only the markers already recorded count. When the last
+  /// handle goes while the stream is being captured, none can be recorded: then its owner must keep
+  /// it until what was used on it has been given back to the device.
   ///
   /// \throws Error  `unsupported` when the backend has no such streams; `invalid_argument`.
   [[nodiscard]] Stream adopt_stream(NativeHandle handle) const;
 
   /// Waits until all work of every stream of Headrace's on this device is done.
+  ///
+  /// \throws Error  `device_lost`; `invalid_argument`, after a wait for all other work, when a
+  /// stream
+  ///                takes no markers (see CaptureScope) and has work that could not be waited for.
   void synchronize() const;
 
   explicit operator bool() const noexcept { return state_ != nullptr; }

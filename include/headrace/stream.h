@@ -31,12 +31,15 @@ class HEADRACE_EXPORT Stream {
 
   /// Waits until all work submitted before is done.
   ///
-  /// \throws Error  `device_lost`; `invalid_argument` for `Stream{}`, which names no device.
+  /// \throws Error  `device_lost`; `invalid_argument` for `Stream{}`, which names no device, and
+  /// for
+  ///                a stream that takes no markers (see CaptureScope).
   void synchronize() const;
 
   /// Makes work submitted later wait, on the device, for `completion`. The host does not wait.
   ///
-  /// \throws Error  `invalid_argument` for `Stream{}`; `device_lost`.
+  /// \throws Error  `invalid_argument` for `Stream{}` and for one that is being captured;
+  ///                `device_lost`.
   void wait_for(const Completion& completion) const;
 
   /// The stream in the API below, for work of the caller's own. Inside `CommandBuffer::launch`, the

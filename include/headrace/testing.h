@@ -80,8 +80,17 @@ class HEADRACE_EXPORT MockDevice {
   /// whoever waits is woken with `device_lost`. Memory can still be given back.
   void lose();
 
-  /// Says that streams are, or are not, being captured by the user.
+  /// Says that all streams are, or none is, being captured by the user.
   void set_capturing(bool capturing);
+
+  /// Says that one stream is, or is not. As a capture does, it takes the stream's native handle.
+  ///
+  /// \throws Error  `invalid_argument` when it is of another device.
+  void set_capturing(const Stream& stream, bool capturing);
+
+  /// Markers and waits for other streams that came to a stream while it was captured: each would
+  /// have broken the capture.
+  [[nodiscard]] std::uint64_t broken_captures() const;
 
   /// Calls of a kind so far, failed ones included.
   [[nodiscard]] std::uint64_t count(MockCall call) const;

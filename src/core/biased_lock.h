@@ -19,7 +19,8 @@ struct NativePlatform {
   /// Finds that out; until then it counts as no. Before the first lock is made, for the two sides
   /// of one must think the same.
   static void find_heavy_barrier() noexcept;
-  /// Makes every thread of the process pass a full barrier before it returns.
+  /// Makes every thread of the process pass a full barrier before it returns. When the kernel
+  /// refuses what it gave before, the program ends with one line that says so.
   static void heavy_barrier() noexcept;
   /// Keeps the compiler, but not the processor, from moving memory accesses across.
   static void light_barrier() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }

@@ -57,16 +57,11 @@ void Block::before_read(StreamState& stream) {
 }
 
 void Block::before_write(StreamState& stream) {
-  UseList all;
-  {
-    const std::scoped_lock lock(mutex_);
-    know_earlier_uses();
-    writers_.cover_by(stream);
-    readers_.cover_by(stream);
-    all = writers_;
-    all.add(readers_);
-  }
+  const UseList all = copy_all();
   all.make_wait(stream);
+  const std::scoped_lock lock(mutex_);
+  writers_.cover_by(stream, all);
+  readers_.cover_by(stream, all);
 }
 
 void Block::after_read(StreamState& stream) noexcept {
@@ -130,6 +125,10 @@ bool Block::wait_to_write(std::chrono::nanoseconds timeout) {
 
 void Block::wait_to_write() {
   copy_all().wait();
+}
+
+bool Block::can_be_waited_for() {
+  return copy_all().can_be_waited_for(nullptr);
 }
 
 }  // namespace headrace::core

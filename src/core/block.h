@@ -72,6 +72,8 @@ class alignas(64) Block {
   /// Waits on the host until it may write, at most `timeout` a stream. \returns Whether it may.
   bool wait_to_write(std::chrono::nanoseconds timeout);
   void wait_to_write();
+  /// Whether a wait for its uses is possible now; see StreamState::has_marker.
+  [[nodiscard]] bool can_be_waited_for();
 
  private:
   friend class BlockList;

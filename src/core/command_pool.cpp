@@ -167,9 +167,10 @@ Completion CommandPoolState::execute(CommandBuffer&& buffer, std::vector<Handler
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("Command buffer {} belongs to another pool.", slot.id));
   }
-  if (stream_->stream()->is_capturing()) {
+  if (!stream_->stream()->takes_markers()) {
     throw Error(ErrorCode::invalid_argument,
-                "Commands cannot be submitted to a stream that is being captured.");
+                "Commands cannot be submitted to a stream that is being captured, or has a "
+                "CaptureScope whose end_capture was not called.");
   }
   const InHand in_hand(*this);
   const std::scoped_lock lock(submit_mutex_);

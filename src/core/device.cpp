@@ -29,7 +29,12 @@ Stream Device::adopt_stream(NativeHandle handle) const {
   return opened(state_).adopt_stream(handle);
 }
 void Device::synchronize() const {
-  opened(state_).synchronize();
+  if (!opened(state_).synchronize()) {
+    throw Error(ErrorCode::invalid_argument,
+                "Not all work of " + info().spec +
+                    " could be waited for: a stream is being captured, or has a CaptureScope whose "
+                    "end_capture was not called.");
+  }
 }
 
 }  // namespace headrace

@@ -8,14 +8,18 @@
 #include "core/memory_pool.h"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 #include <utility>
 
 namespace headrace::core {
 
 namespace {
-/// Waits until the uses are over; on a lost device they are. \returns False when this is the thread
-/// of a stream that they are on: the last handle went inside work that they wait for.
+/// How often buried memory is looked at that nobody can wait for yet.
+constexpr std::chrono::milliseconds kLook(1);
+
+/// Waits until the uses are over; on a lost device they are. \returns False when this thread cannot
+/// wait for them: it runs work that they wait for, or their stream is being captured.
 bool end_of_uses(const UseList& uses) noexcept {
   try {
     uses.wait();
@@ -51,7 +55,9 @@ DeviceState::~DeviceState() {
   if (!later.empty()) {
     std::thread([backend = backend_, graves = std::move(later)] {
       for (const Grave& grave : graves) {
-        end_of_uses(grave.uses);
+        while (!end_of_uses(grave.uses)) {
+          std::this_thread::sleep_for(kLook);
+        }
         backend->release(grave.memory);
       }
     }).detach();
@@ -102,7 +108,7 @@ std::shared_ptr<StreamState> DeviceState::resolve(const Stream& stream) {
   return state;
 }
 
-void DeviceState::synchronize() {
+bool DeviceState::synchronize() {
   require_current();
   std::vector<std::shared_ptr<StreamState>> streams;
   {
@@ -113,10 +119,12 @@ void DeviceState::synchronize() {
       }
     }
   }
+  bool is_all = true;
   for (const std::shared_ptr<StreamState>& stream : streams) {
-    stream->wait(stream->mark().serial);
+    is_all &= stream->finish();
   }
   reap();
+  return is_all;
 }
 
 void DeviceState::bury(const MemoryBlock& memory, UseList&& uses) noexcept {

@@ -55,8 +55,9 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   /// \throws Error  `invalid_argument` when it is of another device.
   std::shared_ptr<StreamState> resolve(const Stream& stream);
 
-  /// Waits for every stream.
-  void synchronize();
+  /// Waits for all work of every stream; of one that takes no markers, for what has one.
+  /// \returns Whether that was all.
+  bool synchronize();
 
   /// Releases `memory` once `uses` are over: at once, or at a later `reap`.
   void bury(const MemoryBlock& memory, UseList&& uses) noexcept;

@@ -88,11 +88,16 @@ void LooseBlocks::ask_about_all() const {
   }
 }
 
-Block* LooseBlocks::oldest() const noexcept {
+Block* LooseBlocks::oldest_waitable(const StreamState* user) const {
   Block* oldest = nullptr;
   for (const Group& group : groups_) {
     Block* block = group.blocks.oldest();
-    oldest = oldest == nullptr || block->since_ < oldest->since_ ? block : oldest;
+    while (block != nullptr && !block->writers_.can_be_waited_for(user)) {
+      block = BlockList::newer(*block);
+    }
+    if (block != nullptr && (oldest == nullptr || block->since_ < oldest->since_)) {
+      oldest = block;
+    }
   }
   return oldest;
 }

@@ -29,8 +29,9 @@ class LooseBlocks {
   /// The same for all blocks: one question a stream.
   void ask_about_all() const;
 
-  /// The block that came first; null when there is none.
-  [[nodiscard]] Block* oldest() const noexcept;
+  /// The block that came first of those whose uses `user`, or with null the host, can wait for.
+  /// \returns null when there is none.
+  [[nodiscard]] Block* oldest_waitable(const StreamState* user) const;
 
   [[nodiscard]] std::size_t size() const noexcept;
   [[nodiscard]] bool empty() const noexcept { return groups_.empty(); }

@@ -253,8 +253,8 @@ Block* MemoryPool::cached_or_carved(Request& request, bool& must_wait) {
     return nullptr;
   }
   must_wait = true;
-  if (request.slot != kNoSlot && !slots_.at(request.slot).loose.empty()) {
-    return take_loose(*slots_.at(request.slot).loose.oldest(), request);
+  if (Block* block = waitable_loose(request)) {
+    return block;
   }
   return count_reached() ? nullptr : carve(request, Fit::any_run);
 }
@@ -333,6 +333,14 @@ Block* MemoryPool::ready_loose(const Request& request) {
     refill_from_loose(request);
   }
   return block;
+}
+
+Block* MemoryPool::waitable_loose(const Request& request) {
+  if (request.slot == kNoSlot) {
+    return nullptr;
+  }
+  Block* block = slots_.at(request.slot).loose.oldest_waitable(request.user());
+  return block == nullptr ? nullptr : take_loose(*block, request);
 }
 
 void MemoryPool::refill_from_loose(const Request& request) {

@@ -184,6 +184,8 @@ class MemoryPool {
   /// Lets magazines keep as much as they should.
   void open(Magazines& magazines) const noexcept;
   Block* ready_loose(const Request& request);
+  /// The oldest block whose uses can be waited for.
+  Block* waitable_loose(const Request& request);
   Block* take_loose(Block& block, const Request& request);
   void refill_from_loose(const Request& request);
   void hand_out(Block& block, const Request& request, bool must_wait);

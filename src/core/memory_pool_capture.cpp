@@ -41,6 +41,7 @@ std::shared_ptr<Capture> MemoryPool::begin_capture(const Stream& stream) {
                             config_.name));
   }
   shut_caches(lane, &lane);
+  state->pause_markers();
   lane.capture = capture;
   lane.has_capture = true;
   return capture;
@@ -65,6 +66,7 @@ void MemoryPool::end_capture(const Capture& capture) noexcept {
   }
   lane.has_capture = false;
   lane.capture = nullptr;
+  capture.stream->resume_markers();
 }
 
 void MemoryPool::end_scope(Capture& capture) noexcept {

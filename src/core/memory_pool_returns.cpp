@@ -87,9 +87,7 @@ void MemoryPool::leave_closed(std::vector<SegmentHeap::Removed>&& removed) noexc
 
 Ticket MemoryPool::end_of_work(StreamState& stream) noexcept {
   try {
-    if (!stream.is_adopted() || !stream.is_capturing()) {
-      return stream.stamp();
-    }
+    return stream.stamp();
   } catch (const std::exception& error) {
     log_error(error.what());
     const std::scoped_lock lock(mutex_);

@@ -44,7 +44,7 @@ class MockStream final : public BackendStream {
     return {HandleKind::stream, timeline_.queue, 0};
   }
   [[nodiscard]] bool is_private() const override { return true; }
-  [[nodiscard]] bool is_capturing() const override { return device_->is_capturing(); }
+  [[nodiscard]] bool is_capturing() const override { return device_->is_capturing(timeline_); }
 
  private:
   std::shared_ptr<MockState> device_;
@@ -191,6 +191,7 @@ void MockState::submit(const Timeline& timeline, std::shared_ptr<Submission> sub
 void MockState::signal(Timeline& timeline, MarkerSerial serial) {
   const std::scoped_lock lock(mutex_);
   called_locked(MockCall::signal);
+  broken_captures_ += is_capturing_locked(timeline) ? 1U : 0U;
   queues_[timeline.queue].work.emplace_back(Marker{&timeline, serial});
   changed_.notify_all();
 }
@@ -198,6 +199,7 @@ void MockState::signal(Timeline& timeline, MarkerSerial serial) {
 void MockState::wait_for(const Timeline& timeline, const Timeline& producer, MarkerSerial serial) {
   const std::scoped_lock lock(mutex_);
   called_locked(MockCall::wait_for);
+  broken_captures_ += is_capturing_locked(timeline) ? 1U : 0U;
   queues_[timeline.queue].work.emplace_back(Wait{&producer, serial});
   changed_.notify_all();
 }
@@ -237,9 +239,13 @@ bool MockState::host_wait(const Timeline& timeline,
   return true;
 }
 
-bool MockState::is_capturing() const {
+bool MockState::is_capturing(const Timeline& timeline) const {
   const std::scoped_lock lock(mutex_);
-  return capturing_;
+  return is_capturing_locked(timeline);
+}
+
+bool MockState::is_capturing_locked(const Timeline& timeline) const {
+  return all_capturing_ || queues_[timeline.queue].capturing;
 }
 
 bool MockState::can_step_locked(std::size_t stream) const {
@@ -413,7 +419,20 @@ void MockState::drop_submissions() {
 
 void MockState::set_capturing(bool capturing) {
   const std::scoped_lock lock(mutex_);
-  capturing_ = capturing;
+  all_capturing_ = capturing;
+  for (Queue& queue : queues_) {
+    queue.capturing = false;
+  }
+}
+
+void MockState::set_capturing(std::size_t stream, bool capturing) {
+  const std::scoped_lock lock(mutex_);
+  queues_.at(stream).capturing = capturing;
+}
+
+std::uint64_t MockState::broken_captures() const {
+  const std::scoped_lock lock(mutex_);
+  return broken_captures_;
 }
 
 std::uint64_t MockState::count(MockCall call) const {
@@ -480,6 +499,14 @@ void MockDevice::lose() {
 }
 void MockDevice::set_capturing(bool capturing) {
   here(state_).set_capturing(capturing);
+}
+void MockDevice::set_capturing(const Stream& stream, bool capturing) {
+  core::MockState& state = here(state_);
+  const auto captured = core::DeviceAccess::state(device_)->resolve(stream);
+  state.set_capturing(captured->native_handle().value, capturing);
+}
+std::uint64_t MockDevice::broken_captures() const {
+  return here(state_).broken_captures();
 }
 std::uint64_t MockDevice::count(MockCall call) const {
   return here(state_).count(call);

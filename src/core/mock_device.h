@@ -51,7 +51,7 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
   void wait_for(const Timeline& timeline, const Timeline& producer, MarkerSerial serial);
   MarkerSerial completed(const Timeline& timeline);
   bool host_wait(const Timeline& timeline, MarkerSerial serial, std::chrono::nanoseconds timeout);
-  [[nodiscard]] bool is_capturing() const;
+  [[nodiscard]] bool is_capturing(const Timeline& timeline) const;
 
   bool step_any();
   bool step(std::size_t stream);
@@ -65,6 +65,8 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
   /// Waits for work that runs on other threads at this moment.
   void wait_for_running();
   void set_capturing(bool capturing);
+  void set_capturing(std::size_t stream, bool capturing);
+  [[nodiscard]] std::uint64_t broken_captures() const;
   [[nodiscard]] std::uint64_t count(MockCall call) const;
   [[nodiscard]] std::size_t live_allocations() const;
   [[nodiscard]] std::size_t live_bytes() const;
@@ -83,6 +85,7 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
   struct Queue {
     std::deque<Work> work;
     bool running = false;
+    bool capturing = false;
     std::thread::id runner = {};  // of the work that is running
   };
   struct Fault {
@@ -94,6 +97,7 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
 
   void called_locked(MockCall call);
   void require_present_locked() const;
+  [[nodiscard]] bool is_capturing_locked(const Timeline& timeline) const;
   [[nodiscard]] bool can_step_locked(std::size_t stream) const;
   void step_locked(std::size_t stream, std::unique_lock<std::mutex>& lock);
   void step_on_poll_locked(std::unique_lock<std::mutex>& lock);
@@ -110,7 +114,8 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
   bool random_order_;
   bool losing_ = false;  // no more work is begun
   bool lost_ = false;
-  bool capturing_ = false;
+  bool all_capturing_ = false;
+  std::uint64_t broken_captures_ = 0;
   std::mt19937_64 random_;
   // Deques: their elements stay where they are as they grow.
   std::deque<Queue> queues_;  // by stream number

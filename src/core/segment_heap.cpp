@@ -12,6 +12,11 @@ bool may_use_at_once(UseList& uses, const StreamState* stream) {
   return stream == nullptr ? uses.all_complete() : uses.all_complete_or_on(*stream);
 }
 
+bool may_be_used(UseList& uses, const StreamState* stream, SegmentHeap::Ready ready) {
+  return ready == SegmentHeap::Ready::any ? uses.can_be_waited_for(stream)
+                                          : may_use_at_once(uses, stream);
+}
+
 /// Makes sure that a list can have `size` elements without memory being asked for.
 template <class T>
 void make_room(std::vector<T>& list, std::size_t size) {
@@ -71,7 +76,7 @@ Span* SegmentHeap::take_run(std::size_t size, const StreamState* stream, Ready r
   for (const std::unique_ptr<Segment>& segment : segments_) {
     Run run;
     for (Span* span = segment->first; span != nullptr; span = span->after) {
-      if (!span->is_free || (ready == Ready::at_once && !may_use_at_once(span->uses, stream))) {
+      if (!span->is_free || !may_be_used(span->uses, stream, ready)) {
         run = {};
         continue;
       }

@@ -87,7 +87,8 @@ class SegmentHeap {
   enum class Ready { at_once, any };
 
   /// Takes `size` bytes out of neighbouring free spans together, whose uses then join: those that
-  /// `stream` may use at once, or with `any` all. \returns null when no such range is long enough.
+  /// `stream` may use at once, or with `any` all that it can wait for. \returns null when no such
+  /// range is long enough.
   Span* take_run(std::size_t size, const StreamState* stream, Ready ready);
 
   /// Makes a taken span free; `uses` may still use it.

@@ -6,6 +6,8 @@
 #include "core/log.h"
 
 #include <algorithm>
+#include <string>
+#include <thread>
 #include <utility>
 
 namespace headrace::core {
@@ -17,6 +19,8 @@ std::uint64_t next_stream_id() noexcept {
 }
 /// Longer than anybody waits, and short enough to be added to a clock's time.
 constexpr std::chrono::nanoseconds kForever = std::chrono::hours(24 * 365 * 10);
+/// How often a wait looks whether a captured stream takes markers again.
+constexpr std::chrono::milliseconds kCaptureLook(1);
 /// Uses by more streams than this are worth looking through for those that are over.
 constexpr std::size_t kManyStreams = 8;
 }  // namespace
@@ -28,8 +32,8 @@ StreamState::StreamState(std::shared_ptr<BackendDevice> device,
       short_id_(core::short_id(id_)),
       device_(std::move(device)),
       owner_(owner),
-      stamp_(backend->is_private() ? 0 : 1),
-      exposed_(!backend->is_private()),
+      stamp_(owner == Owner::headrace && backend->is_private() ? 0 : 1),
+      exposed_(owner == Owner::adopted || !backend->is_private()),
       backend_(std::move(backend)) {}
 
 void StreamState::set_stamp(MarkerSerial begun, bool is_dirty) noexcept {
@@ -54,6 +58,27 @@ bool StreamState::is_capturing() const {
   return backend_ && backend_->is_capturing();
 }
 
+bool StreamState::takes_markers_locked() const {
+  return pauses_ == 0 && !backend_->is_capturing();
+}
+
+bool StreamState::takes_markers() const {
+  require_current();
+  const std::scoped_lock lock(mutex_);
+  return !backend_ || takes_markers_locked();
+}
+
+void StreamState::pause_markers() noexcept {
+  static_cast<void>(has_marker(stamp_serial()));
+  const std::scoped_lock lock(mutex_);
+  ++pauses_;
+}
+
+void StreamState::resume_markers() noexcept {
+  const std::scoped_lock lock(mutex_);
+  --pauses_;
+}
+
 void StreamState::submit(std::shared_ptr<Submission> submission) {
   require_current();
   const std::scoped_lock lock(mutex_);
@@ -65,10 +90,11 @@ void StreamState::submit(std::shared_ptr<Submission> submission) {
 }
 
 Ticket StreamState::stamp() {
+  const MarkerSerial serial = stamp_serial();
   if (owner_ == Owner::adopted) {
-    return mark();
+    static_cast<void>(record(serial));
   }
-  return {shared_from_this(), stamp_serial()};
+  return {shared_from_this(), serial};
 }
 
 Ticket StreamState::next() noexcept {
@@ -81,10 +107,17 @@ Ticket StreamState::mark() {
   return {shared_from_this(), serial};
 }
 
-std::shared_ptr<BackendStream> StreamState::recorded(MarkerSerial serial) {
+std::optional<std::shared_ptr<BackendStream>> StreamState::record(MarkerSerial serial) {
   require_current();
   const std::scoped_lock lock(mutex_);
-  while (backend_ && recorded_.load(std::memory_order_relaxed) < serial) {
+  if (!backend_) {
+    raise_completed(serial);
+    return nullptr;
+  }
+  if (recorded_.load(std::memory_order_relaxed) < serial && !takes_markers_locked()) {
+    return std::nullopt;
+  }
+  while (recorded_.load(std::memory_order_relaxed) < serial) {
     const MarkerSerial next = recorded_.load(std::memory_order_relaxed) + 1;
     // Before the call: work that others launch while it is under way is behind the marker.
     set_stamp(next, false);
@@ -99,6 +132,16 @@ std::shared_ptr<BackendStream> StreamState::recorded(MarkerSerial serial) {
   return backend_;
 }
 
+std::shared_ptr<BackendStream> StreamState::recorded(MarkerSerial serial) {
+  if (std::optional<std::shared_ptr<BackendStream>> backend = record(serial)) {
+    return *std::move(backend);
+  }
+  throw Error(ErrorCode::invalid_argument,
+              "Work on stream " + std::to_string(id_) +
+                  " cannot be waited for: the stream is being captured, or has a CaptureScope "
+                  "whose end_capture was not called.");
+}
+
 void StreamState::raise_completed(MarkerSerial serial) noexcept {
   MarkerSerial seen = completed_.load(std::memory_order_relaxed);
   while (seen < serial &&
@@ -111,14 +154,13 @@ bool StreamState::is_complete(MarkerSerial serial) noexcept {
     return true;
   }
   try {
-    if (serial > recorded_.load(std::memory_order_acquire) && is_capturing()) {
+    const std::optional<std::shared_ptr<BackendStream>> backend = record(serial);
+    if (!backend) {
       return false;
     }
-    const std::shared_ptr<BackendStream> backend = recorded(serial);
-    if (!backend) {
-      return true;
+    if (*backend) {
+      raise_completed((*backend)->completed());
     }
-    raise_completed(backend->completed());
     return serial <= completed_.load(std::memory_order_acquire);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::device_lost) {
@@ -133,25 +175,46 @@ bool StreamState::is_complete(MarkerSerial serial) noexcept {
   }
 }
 
+bool StreamState::has_marker(MarkerSerial serial) noexcept {
+  try {
+    return has_passed(serial) || record(serial).has_value();
+  } catch (const std::exception& error) {
+    log_error(error.what());
+    return true;
+  }
+}
+
 void StreamState::wait(MarkerSerial serial) {
+  static_cast<void>(recorded(serial));
   while (!wait(serial, kForever)) {
   }
 }
 
 bool StreamState::wait(MarkerSerial serial, std::chrono::nanoseconds timeout) {
   require_current();
-  if (serial <= completed_.load(std::memory_order_acquire)) {
-    return true;
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point deadline = Clock::now() + std::min(timeout, kForever);
+  while (serial > completed_.load(std::memory_order_acquire)) {
+    const std::chrono::nanoseconds left = deadline - Clock::now();
+    if (const std::optional<std::shared_ptr<BackendStream>> backend = record(serial)) {
+      if (*backend && !(*backend)->wait(serial, std::max(left, left.zero()))) {
+        return false;
+      }
+      raise_completed(serial);
+    } else if (left <= left.zero()) {
+      return false;
+    } else {
+      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, kCaptureLook));
+    }
   }
-  const std::shared_ptr<BackendStream> backend = recorded(serial);
-  if (!backend) {
-    return true;
-  }
-  if (!backend->wait(serial, std::min(timeout, kForever))) {
-    return false;
-  }
-  raise_completed(serial);
   return true;
+}
+
+bool StreamState::finish() {
+  const MarkerSerial last = stamp_serial();
+  const bool is_marked = record(last).has_value();
+  wait(is_marked ? last : recorded_.load(std::memory_order_acquire));
+  return is_marked;
 }
 
 void StreamState::wait_on(const Ticket& ticket) {
@@ -166,6 +229,12 @@ void StreamState::wait_on(const Ticket& ticket) {
   const std::shared_ptr<BackendStream> producer = ticket.stream->recorded(ticket.serial);
   const std::scoped_lock lock(mutex_);
   if (producer && backend_) {
+    if (backend_->is_capturing()) {
+      throw Error(ErrorCode::invalid_argument,
+                  "Stream " + std::to_string(id_) +
+                      " is being captured, so it cannot wait for work on stream " +
+                      std::to_string(ticket.stream->id_) + ", which is no part of the capture.");
+    }
     set_stamp(begun_.load(std::memory_order_relaxed), true);
     backend_->wait_for(*producer, ticket.serial);
   }
@@ -175,15 +244,11 @@ void StreamState::retire() noexcept {
   {
     const std::scoped_lock lock(mutex_);
     retired_ = true;
-  }
-  try {
-    mark();
-    const std::scoped_lock lock(mutex_);
+    const bool may_have_work = dirty_ || exposed_;
     exposed_ = false;  // No handle is left that work could come by.
-    set_stamp(begun_.load(std::memory_order_relaxed), dirty_);
-  } catch (const std::exception& error) {
-    log_error(error.what());  // `reap` tries again.
+    set_stamp(begun_.load(std::memory_order_relaxed), may_have_work);
   }
+  static_cast<void>(has_marker(stamp_serial()));  // Where it cannot be, `reap` tries again.
 }
 
 bool StreamState::reap() noexcept {
@@ -219,9 +284,12 @@ void UseList::add(const UseList& other) {
   }
 }
 
-void UseList::cover_by(const StreamState& stream) noexcept {
+void UseList::cover_by(const StreamState& stream, const UseList& waited) noexcept {
   for (Use& use : uses_) {
-    use.covered_by = stream.id();
+    const bool is_covered = std::ranges::any_of(waited.uses_, [&use](const Use& other) {
+      return other.ticket.stream == use.ticket.stream && other.ticket.serial >= use.ticket.serial;
+    });
+    use.covered_by = is_covered ? stream.id() : use.covered_by;
   }
 }
 
@@ -251,6 +319,12 @@ bool UseList::all_passed_or_on(const StreamState* stream) noexcept {
 
 std::optional<std::uint64_t> UseList::only_stream() const noexcept {
   return uses_.size() == 1 ? std::optional(uses_.front().ticket.stream->id()) : std::nullopt;
+}
+
+bool UseList::can_be_waited_for(const StreamState* by) const noexcept {
+  return std::ranges::all_of(uses_, [by](const Use& use) {
+    return use.ticket.stream.get() == by || use.ticket.stream->has_marker(use.ticket.serial);
+  });
 }
 
 void UseList::make_wait(StreamState& stream) const {

@@ -29,11 +29,13 @@ struct Ticket {
 
 /// One stream of a backend, its markers counted.
 ///
-/// Invariant: `completed_ <= recorded_`; a marker is recorded only under `mutex_`, so serials rise
-/// in the order the backend sees them. A ticket may name the marker after the last recorded one; it
-/// is recorded when somebody first asks about it, and then covers at least the work it stood for.
-/// Threads: safe from any thread. Lock order: `mutex_` is innermost; no other lock is taken under
-/// it.
+/// Invariant: until it is closed, `completed_ <= recorded_`; a marker is recorded only under
+/// `mutex_`, so serials rise in the order the backend sees them. A ticket may name the marker after
+/// the last recorded one; it is recorded when somebody first asks about it, and then covers at
+/// least the work it stood for. While the stream is captured it takes no markers, for one would
+/// break the capture: what has none yet is not done, and cannot be waited for. A closed stream has
+/// passed all. Threads: safe from any thread. Lock order: `mutex_` is innermost; no other lock is
+/// taken under it.
 class StreamState : public std::enable_shared_from_this<StreamState> {
  public:
   enum class Owner { headrace, adopted };
@@ -50,12 +52,20 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   [[nodiscard]] NativeHandle native_handle();
   [[nodiscard]] bool is_capturing() const;
 
+  /// Whether a new marker would be recorded: not while the stream is captured, nor between the two
+  /// calls below.
+  [[nodiscard]] bool takes_markers() const;
+  /// Marks the work so far, if it can be, and takes no markers until as many `resume_markers`:
+  /// before a capture, which may begin while another thread is about to mark.
+  void pause_markers() noexcept;
+  void resume_markers() noexcept;
+
   /// Hands work to the backend.
   void submit(std::shared_ptr<Submission> submission);
 
   /// The point after everything submitted so far: the next marker, or the last one when nothing can
   /// have been submitted since. Costs no backend call, except on an adopted stream, whose owner may
-  /// end it: there the marker is recorded at once.
+  /// end it: there the marker is recorded at once, unless it takes none.
   Ticket stamp();
 
   /// The serial that `stamp` would give a stream of our own. Calls nothing, and never fails.
@@ -78,19 +88,32 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   Ticket next() noexcept;
 
   /// The same point with its marker recorded, so that later work does not move it.
+  /// \throws Error  `invalid_argument` while the stream takes no markers.
   Ticket mark();
 
-  /// Whether marker `serial` is passed; no while it was not recorded and the stream is being
-  /// captured, which a marker would break. A lost device has passed every marker, and so has a
-  /// stream of a parent process: nothing runs on it.
+  /// Whether marker `serial` is passed; no while it was not recorded and the stream takes none. A
+  /// lost device has passed every marker, and so has a stream of a parent process: nothing runs on
+  /// it.
   bool is_complete(MarkerSerial serial) noexcept;
 
-  /// Waits on the host. \throws Error  `device_lost`.
+  /// Whether marker `serial` is recorded, if need be now, so that others can wait for it. No only
+  /// while the stream takes no markers: of another failure whoever waits will hear.
+  bool has_marker(MarkerSerial serial) noexcept;
+
+  /// Waits on the host. \throws Error  `device_lost`; `invalid_argument` when the marker was not
+  /// recorded and the stream takes none.
   void wait(MarkerSerial serial);
+  /// The same, at most `timeout`, also for the stream to take the marker.
   /// \returns Whether the marker is passed.
   bool wait(MarkerSerial serial, std::chrono::nanoseconds timeout);
 
+  /// Waits on the host for the work so far; while the stream takes no markers, for what has one.
+  /// \returns Whether that was all.
+  bool finish();
+
   /// Makes later work of this stream wait, on the device, for `ticket`.
+  /// \throws Error  `invalid_argument` when `ticket` is not passed and this stream is captured, or
+  /// its marker was not recorded and its stream takes none.
   void wait_on(const Ticket& ticket);
 
   /// Says that no handle to the stream is left. Its markers still complete.
@@ -100,8 +123,13 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   bool reap() noexcept;
 
  private:
-  /// Records marker `serial` if that has not happened; null when the stream is closed.
+  /// Records marker `serial` if that has not happened. \returns Nothing while the stream takes no
+  /// markers; null when it is closed, which passes the marker.
+  std::optional<std::shared_ptr<BackendStream>> record(MarkerSerial serial);
+  /// The same for who cannot do without. \throws Error  `invalid_argument` in place of nothing.
   std::shared_ptr<BackendStream> recorded(MarkerSerial serial);
+  /// `mutex_` is held, and the stream is open.
+  [[nodiscard]] bool takes_markers_locked() const;
   void raise_completed(MarkerSerial serial) noexcept;
   /// Notes the markers begun and whether work may be behind the last one. `mutex_` is held.
   void set_stamp(MarkerSerial begun, bool is_dirty) noexcept;
@@ -121,6 +149,7 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   bool dirty_ = false;  // guarded by mutex_; work was submitted after the last marker
   std::shared_ptr<BackendStream> backend_;  // guarded by mutex_; null once closed
   bool retired_ = false;                    // guarded by mutex_
+  int pauses_ = 0;                          // guarded by mutex_; calls of pause_markers
 };
 
 /// Points that something must wait for, one a stream at the most. Not synchronised.
@@ -130,8 +159,8 @@ class UseList {
   void add(const UseList& other);
   void clear() noexcept { uses_.clear(); }
 
-  /// Notes that `stream` is about to wait for all that is here.
-  void cover_by(const StreamState& stream) noexcept;
+  /// Notes that `stream` waits for all of `waited`, which was copied from here.
+  void cover_by(const StreamState& stream, const UseList& waited) noexcept;
   /// Drops what `stream` waited for and nothing has been added to since: whoever waits for later
   /// work of that stream waits for it too.
   void drop_covered_by(const StreamState& stream) noexcept;
@@ -148,6 +177,9 @@ class UseList {
   }
   /// The id of the stream that all belong to, if there is one.
   [[nodiscard]] std::optional<std::uint64_t> only_stream() const noexcept;
+  /// Whether `by`, or with null the host, can wait for all: they have their markers now, or are
+  /// its own. Not while a stream of theirs takes none.
+  [[nodiscard]] bool can_be_waited_for(const StreamState* by) const noexcept;
   /// Makes `stream` wait for all.
   void make_wait(StreamState& stream) const;
   /// Waits on the host for all, at most `timeout` each. \returns Whether all are passed.
@@ -169,7 +201,7 @@ class UseList {
  private:
   struct Use {
     Ticket ticket;
-    std::uint64_t covered_by = 0;  // id of the last stream that was about to wait for it
+    std::uint64_t covered_by = 0;  // id of the last stream that waits for it
   };
   std::vector<Use> uses_;
 };

@@ -116,6 +116,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool begin_attempt(Slot& slot);
   void end_attempt(Slot& slot, std::exception_ptr starved);
   bool wait_for_last_use(const Slot& slot);
+  /// Whether the loader stops, now or in that time.
+  bool stops_within(std::chrono::milliseconds time);
   void read_chunk(const Chunk& chunk, SampleView& view, Lock& lock, const std::string& track);
   void read_rows(const Chunk& chunk, SampleView& view, std::vector<RowFailure>& failures) const;
   void read_row(const Chunk& chunk, std::size_t row, std::uint64_t sample, SampleView& view) const;

@@ -261,12 +261,24 @@ void Engine::end_attempt(Slot& slot, std::exception_ptr starved) {
 bool Engine::wait_for_last_use(const Slot& slot) {
   core::Block& block = (slot.slab ? slot.slab : slot.packed)->block();
   while (!block.wait_to_write(kStopCheck)) {
-    const std::scoped_lock lock(mutex_);
-    if (phase_ != Phase::running) {
+    if (stops_within({})) {
       return false;
     }
   }
+  // The mover waits for the others on the device, but not while a consumer's stream is captured.
+  for (const auto& storage : {slot.packed, slot.expanded}) {
+    while (storage && !storage->block().can_be_waited_for()) {
+      if (stops_within(kStopCheck)) {
+        return false;
+      }
+    }
+  }
   return true;
+}
+
+bool Engine::stops_within(std::chrono::milliseconds time) {
+  Lock lock(mutex_);
+  return work_.wait_for(lock, time, [this] { return phase_ != Phase::running; });
 }
 
 void Engine::read_chunk(const Chunk& chunk,

@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <future>
 #include <thread>
 
@@ -303,6 +304,26 @@ TEST_P(LoaderLife, ACapturingStreamIsRefusedAndNothingChanges) {
   EXPECT_TRUE(*batch);
   mock_->set_capturing(false);
   EXPECT_EQ(drain(loader).size(), 4U);
+}
+
+TEST_P(LoaderLife, BatchesReleasedBeforeACaptureComeBackAfterIt) {
+  if (!mock_) {
+    GTEST_SKIP() << "host streams cannot be captured";
+  }
+  const Stream consumer = device_.make_stream();
+  AsyncDataLoaderConfig settings = config(4);
+  settings.prefetch_depth = 1;
+  AsyncDataLoader loader(std::make_shared<CountingSource>(24), settings);
+  loader.start();
+  std::optional<GPUBatch> batch = loader.get_batch(consumer);
+  mock_->set_capturing(consumer, true);
+  batch->release();
+  auto rest = std::async(std::launch::async, [&loader] { return drain(loader); });
+  // So that the loader comes to the memory meanwhile; the test passes however long that takes.
+  rest.wait_for(std::chrono::milliseconds(50));
+  mock_->set_capturing(false);
+  EXPECT_EQ(rest.get().size(), 20U);
+  EXPECT_EQ(mock_->broken_captures(), 0U);
 }
 
 TEST_P(LoaderLife, AStreamOfAnotherDeviceIsRefused) {

@@ -43,12 +43,21 @@ class ScriptedStream final : public BackendStream {
   }
 
   [[nodiscard]] bool is_private() const override { return true; }
+  [[nodiscard]] bool is_capturing() const override {
+    const bool answer = capturing;
+    if (on_look) {
+      on_look();
+    }
+    return answer;
+  }
 
   int submissions = 0;
   MarkerSerial passed = 0;
   std::vector<MarkerSerial> signals;
   std::vector<std::pair<BackendStream*, MarkerSerial>> waits;
   std::function<void(MarkerSerial)> on_signal;
+  std::atomic<bool> capturing = false;
+  std::function<void()> on_look;  // when it was asked whether it is captured
 };
 
 /// A device with scripted streams, whose memory is the host's.

@@ -5,11 +5,21 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
+#include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
+#include <linux/filter.h>
+#include <linux/membarrier.h>
+#include <linux/seccomp.h>
 #include <memory>
 #include <string>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <thread>
 #include <vector>
 
@@ -183,6 +193,56 @@ TEST(BiasedLock, GuardsPlainDataOnRealThreadsStress) {
   is_over = true;
   owner.join();
   EXPECT_EQ(guarded, by_owner + kStops);
+}
+
+// Has the kernel refuse membarrier's commands from `least` on, as a sandbox does that the program
+// enters late. For death tests: there is no way back.
+void refuse_membarriers(std::uint32_t least) {
+  const std::uint32_t number = offsetof(seccomp_data, nr);
+  const std::uint32_t command = offsetof(seccomp_data, args[0]);  // Little-endian: its low half.
+  std::array<sock_filter, 6> filter{{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, number),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, command),
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, least, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }};
+  const sock_fprog program{filter.size(), filter.data()};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    std::perror("seccomp");
+    std::_Exit(3);
+  }
+}
+
+TEST(BiasedLockDeathTest, WithoutTheFastBarrierTheSlowOneServes) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        NativePlatform::find_heavy_barrier();
+        refuse_membarriers(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+        NativePlatform::heavy_barrier();
+        std::_Exit(0);
+      },
+      testing::ExitedWithCode(0),
+      "");
+}
+
+TEST(BiasedLockDeathTest, WithoutAnyBarrierTheProgramEndsAndSaysWhy) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  NativePlatform::find_heavy_barrier();
+  if (!NativePlatform::has_heavy_barrier()) {
+    GTEST_SKIP() << "this kernel has no membarrier, so that nobody relies on it";
+  }
+  EXPECT_DEATH(
+      {
+        NativePlatform::find_heavy_barrier();
+        refuse_membarriers(0);
+        NativePlatform::heavy_barrier();
+        std::_Exit(0);
+      },
+      "headrace: membarrier");
 }
 
 }  // namespace

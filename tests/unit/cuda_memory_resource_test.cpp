@@ -48,6 +48,7 @@ class DeviceMemoryResourceTest : public testing::Test {
   MockDevice mock_;
   MemoryManager manager_{mock_.device()};
   DeviceMemoryResource resource_{manager_};
+  Stream number_two_ = mock_.device().make_stream();  // Whose handle is CUDA's per-thread stream.
   Stream a_ = mock_.device().make_stream();
   Stream b_ = mock_.device().make_stream();
 };
@@ -97,9 +98,33 @@ TEST_F(DeviceMemoryResourceTest, TheNullStreamIsTheDefaultStream) {
   expect_all_back();
 }
 
+TEST_F(DeviceMemoryResourceTest, TheLegacyStreamIsTheDefaultStreamToo) {
+  const cuda::stream_ref legacy{cudaStreamLegacy};
+  void* const first = resource_.allocate(legacy, 1000);
+  launch(mock_.device().default_stream(), [] {});
+  resource_.deallocate(legacy, first, 1000);
+  EXPECT_EQ(manager_.allocate_buffer(1000), first);
+  manager_.release_buffer(first);
+  resource_.forget(legacy);
+  expect_all_back();
+}
+
+TEST_F(DeviceMemoryResourceTest, ThePerThreadStreamIsRefused) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const cuda::stream_ref per_thread{cudaStreamPerThread};
+  EXPECT_EQ(code_of([&] { static_cast<void>(resource_.allocate(per_thread, 1000)); }),
+            ErrorCode::invalid_argument);
+  EXPECT_EQ(manager_.stats().current_buffers, 0U);
+  void* const first = resource_.allocate(kNull, 1000);
+  EXPECT_DEATH(resource_.deallocate(per_thread, first, 1000), "cudaStreamPerThread");
+  resource_.deallocate(kNull, first, 1000);
+  expect_all_back();
+}
+
 TEST_F(GoingDeviceMemoryResourceTest, SynchronousMemoryIsGivenWhenNothingUsesItAnyMore) {
   MockDevice mock{{.random_order = true, .total_bytes = 1 << 20}};
   DeviceMemoryResource resource{MemoryManager(mock.device())};
+  const Stream number_two = mock.device().make_stream();  // As above.
   const Stream stream = mock.device().make_stream();
   constexpr std::size_t kMost = 900'000;  // So that there is no room for a second one.
   bool is_done = false;

@@ -377,6 +377,41 @@ TEST(MockDevice, ItsDeviceWorksOnWhenItIsGone) {
   EXPECT_TRUE(ran);
 }
 
+TEST(MockDevice, StreamsAreCapturedOneByOneOrAllAndBrokenCapturesAreCounted) {
+  MockDevice mock;
+  const Stream a = mock.device().make_stream();
+  const Stream b = mock.device().make_stream();
+  const Stream same = mock.device().adopt_stream(a.native_handle());
+  mock.set_capturing(a, true);
+  EXPECT_TRUE(test::state_of(a).is_capturing());
+  EXPECT_TRUE(test::state_of(same).is_capturing());
+  EXPECT_FALSE(test::state_of(b).is_capturing());
+  mock.set_capturing(a, false);
+  EXPECT_FALSE(test::state_of(a).is_capturing());
+  mock.set_capturing(true);
+  EXPECT_TRUE(test::state_of(b).is_capturing());
+  EXPECT_TRUE(test::state_of(mock.device().make_stream()).is_capturing());
+  mock.set_capturing(false);
+  EXPECT_FALSE(test::state_of(b).is_capturing());
+  mock.set_capturing(Stream(), true);
+  EXPECT_TRUE(test::state_of(mock.device().default_stream()).is_capturing());
+  mock.set_capturing(false);
+  EXPECT_FALSE(test::state_of(mock.device().default_stream()).is_capturing());
+  EXPECT_EQ(code_of([&] { mock.set_capturing(MockDevice().device().make_stream(), true); }),
+            ErrorCode::invalid_argument);
+  const auto state = core::DeviceAccess::state(mock.device());
+  const auto first = state->backend().make_stream();
+  const auto second = state->backend().make_stream();
+  first->signal(1);
+  second->wait_for(*first, 1);
+  EXPECT_EQ(mock.broken_captures(), 0U);
+  mock.set_capturing(true);
+  first->signal(2);
+  EXPECT_EQ(mock.broken_captures(), 1U);
+  second->wait_for(*first, 1);
+  EXPECT_EQ(mock.broken_captures(), 2U);
+}
+
 TEST(MockDevice, AnAdoptedStreamSharesTheQueueAndHasMarkersOfItsOwn) {
   MockDevice mock;
   const Stream own = mock.device().make_stream();

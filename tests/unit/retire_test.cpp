@@ -70,6 +70,54 @@ TEST(Retire, ABufferReturnedAfterItsStreamWasClosedIsReusedAtOnce) {
   EXPECT_EQ(manager.get_buffer(1000).native_handle(), first);
 }
 
+TEST(Retire, ABufferReturnedAfterItsAdoptedStreamWasClosedIsReusedAtOnce) {
+  MockDevice mock;
+  MemoryManager manager(mock.device());
+  const Stream owner = mock.device().make_stream();
+  for (int i = 0; i < 5; ++i) {
+    std::optional<Stream> adopted = mock.device().adopt_stream(owner.native_handle());
+    Buffer buffer = manager.get_buffer(1000, DeviceType::gpu, *adopted);
+    const std::shared_ptr<StreamState> state = shared_state_of(*adopted);
+    adopted.reset();
+    mock.complete_all();
+    state_of(mock.device()).reap();
+    EXPECT_EQ(state->native_handle(), NativeHandle{}) << "closed";
+  }
+  EXPECT_EQ(manager.stats().misses, 1U);
+  manager.trim();
+  EXPECT_EQ(mock.live_allocations(), 0U) << "nothing is taken and all work is over";
+}
+
+TEST(Retire, AClosedStreamHasPassedEveryMarkerAndSaysSo) {
+  for (const bool waits : {false, true}) {
+    MockDevice mock;
+    std::optional<Stream> goes = mock.device().make_stream();
+    const std::shared_ptr<StreamState> state = shared_state_of(*goes);
+    goes.reset();
+    ASSERT_TRUE(state->reap());
+    const Ticket next = state->next();
+    if (waits) {
+      state->wait(next.serial);
+    } else {
+      EXPECT_TRUE(state->is_complete(next.serial));
+    }
+    EXPECT_TRUE(state->has_passed(next.serial)) << "or loose memory that names it is never used";
+  }
+}
+
+TEST(Retire, AnAdoptedStreamIsNotMarkedAfterItsLastHandleWent) {
+  MockDevice mock;
+  MemoryManager manager(mock.device());
+  const Stream owner = mock.device().make_stream();
+  std::optional<Stream> adopted = mock.device().adopt_stream(owner.native_handle());
+  Buffer buffer = manager.get_buffer(1000, DeviceType::gpu, *adopted);
+  adopted.reset();
+  const std::uint64_t signals = mock.count(MockCall::signal);
+  buffer.reset();
+  EXPECT_EQ(mock.count(MockCall::signal), signals) << "its owner may have ended it";
+  mock.complete_all();
+}
+
 TEST(Retire, TheMarkerIsRecordedWhenTheLastHandleGoes) {
   MockDevice mock;
   std::optional<Stream> goes = mock.device().make_stream();
@@ -85,6 +133,17 @@ TEST(Retire, TheMarkerIsRecordedWhenTheLastHandleGoes) {
   EXPECT_EQ(mock.count(MockCall::signal), 1U) << "the marker covers what was stamped before";
   mock.complete_all();
   EXPECT_TRUE(state->is_complete(before.serial));
+}
+
+TEST(Retire, TheMarkerIsRecordedThoughTheDeviceIsClosed) {
+  const auto backend = std::make_shared<test::ScriptedDevice>();
+  std::optional<Device> device = DeviceAccess::make(make_shared_here<DeviceState>(backend));
+  std::optional<Stream> goes = device->make_stream();
+  state_of(*goes).submit(std::make_shared<Submission>());
+  device.reset();
+  EXPECT_TRUE(backend->streams[0]->signals.empty());
+  goes.reset();
+  EXPECT_EQ(backend->streams[0]->signals.size(), 1U) << "nobody looks at it any more";
 }
 
 TEST(Retire, ItsWorkStillRunsAndItIsClosedOnlyAfterIt) {
