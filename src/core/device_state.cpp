@@ -167,6 +167,8 @@ void DeviceState::retire(std::shared_ptr<StreamState> stream) noexcept {
 void DeviceState::reap() noexcept {
   std::vector<std::shared_ptr<StreamState>> retired;
   std::vector<Grave> graves;
+  // One at a time: whoever comes second must not find memory neither buried nor given back.
+  const std::scoped_lock reaping(reap_mutex_);
   {
     const std::scoped_lock lock(mutex_);
     retired.swap(retired_);

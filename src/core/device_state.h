@@ -33,8 +33,8 @@ class StreamLease {
 
 /// An open device: its streams, and the memory that waits for its last use before it can go back.
 ///
-/// Threads: safe from any thread. Lock order: `mutex_` before a StreamState's; nothing is waited
-/// for and no backend memory is released under it. Fork: a child can only ask what it is.
+/// Threads: safe from any thread. Lock order: `reap_mutex_`, `mutex_`, a StreamState's; nothing is
+/// waited for and no backend memory is released under it. Fork: a child can only ask what it is.
 class DeviceState : public std::enable_shared_from_this<DeviceState> {
  public:
   explicit DeviceState(std::shared_ptr<BackendDevice> backend);
@@ -85,6 +85,7 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   const DeviceCaps caps_;
   std::once_flag default_made_;
   std::shared_ptr<StreamLease> default_stream_;  // set once, by default_made_
+  std::mutex reap_mutex_;  // before mutex_; held while the device is given memory
   std::mutex mutex_;
   std::vector<std::weak_ptr<StreamState>> streams_;    // guarded by mutex_
   std::vector<std::shared_ptr<StreamState>> retired_;  // guarded by mutex_

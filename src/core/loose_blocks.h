@@ -39,7 +39,7 @@ class LooseBlocks {
   template <class F>
   void for_each(const F& visit) const {
     for (const Group& group : groups_) {
-      for (Block* block = group.blocks.oldest(); block != nullptr;
+      for (const Block* block = group.blocks.oldest(); block != nullptr;
            block = BlockList::newer(*block)) {
         visit(*block);
       }
