@@ -126,7 +126,9 @@ std::vector<double> handoffs(const Bench& bench, const Samples& samples) {
     }
     std::optional<GPUBatch> batch;
     seconds.push_back(time_of(1, [&] { batch = loader.get_batch(stream); }));
-    batch->release(stream);
+    if (batch) {  // Always: the epochs have no end.
+      batch->release(stream);
+    }
   }
   loader.stop();
   std::ranges::sort(seconds);
