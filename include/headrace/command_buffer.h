@@ -116,10 +116,12 @@ class HEADRACE_EXPORT CommandBufferPool {
   /// Submits what was recorded and returns at once.
   ///
   /// The buffer is back in the pool before the handler runs and before a wait on the result
-  /// returns. \param completion  Told exactly once, with null or the error. \throws Error
-  /// `invalid_argument` when `buffer` is empty or of another pool, or the stream takes
-  ///                no markers (see CaptureScope). A failure of the submission itself is told to
-  ///                the handler and by the result.
+  /// returns.
+  ///
+  /// \param completion  Told exactly once, with null or the error.
+  /// \throws Error  `invalid_argument` when `buffer` is empty or of another pool, or the stream
+  ///                takes no markers (see CaptureScope). A failure of the submission itself is
+  ///                told to the handler and by the result.
   Completion execute_async(CommandBuffer&& buffer,
                            std::function<void(std::exception_ptr)> completion = {});
 

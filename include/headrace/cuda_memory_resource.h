@@ -44,10 +44,14 @@ namespace headrace {
 /// stream, the legacy one, as `cudaStreamLegacy` is: also in code built with --default-stream
 /// per-thread. `cudaStreamPerThread` means another stream on every thread and is refused. What is
 /// deallocated on another stream than it was allocated on may still be used by the first one, too:
-/// work on both comes before the next use. Waits: `allocate_sync`, for earlier uses of the memory;
-/// else as `MemoryManager::get_buffer`. Life: holds a handle of the manager. Streams stay known, so
-/// that memory is reused in their order without a wait: each must live until it is given to
-/// `forget`, or until the last copy is gone, and until what was allocated on it is deallocated.
+/// work on both comes before the next use.
+///
+/// Waits: `allocate_sync`, for earlier uses of the memory; else as `MemoryManager::get_buffer`.
+///
+/// Life: holds a handle of the manager. Streams stay known, so that memory is reused in their order
+/// without a wait: each must live until it is given to `forget`, or until the last copy is gone,
+/// and until what was allocated on it is deallocated.
+///
 /// Threads: safe from any thread.
 /// Fork: in a child of the process that made it, allocation throws `unsupported` and deallocation
 /// does nothing; see Device.

@@ -50,9 +50,8 @@ class HEADRACE_EXPORT Device {
 
   /// Waits until all work of every stream of Headrace's on this device is done.
   ///
-  /// \throws Error  `device_lost`; `invalid_argument`, after a wait for all other work, when a
-  /// stream
-  ///                takes no markers (see CaptureScope) and has work that could not be waited for.
+  /// \throws Error  `device_lost`; `invalid_argument`, after a wait for all other work, when
+  ///                there is work on a stream that takes no markers (see CaptureScope).
   void synchronize() const;
 
   explicit operator bool() const noexcept { return state_ != nullptr; }

@@ -32,8 +32,7 @@ class HEADRACE_EXPORT Stream {
   /// Waits until all work submitted before is done.
   ///
   /// \throws Error  `device_lost`; `invalid_argument` for `Stream{}`, which names no device, and
-  /// for
-  ///                a stream that takes no markers (see CaptureScope).
+  ///                while the stream takes no markers (see CaptureScope).
   void synchronize() const;
 
   /// Makes work submitted later wait, on the device, for `completion`. The host does not wait.

@@ -176,7 +176,7 @@ bool MemoryPool::is_newest_over(const CacheEntry& entry, std::size_t slot) {
   const std::shared_ptr<StreamState> stream = is_there ? lane->stream : nullptr;
   const MarkerSerial serial = is_there ? newest->serial_ : 0;
   entry.cache->lock.leave();
-  return is_there && !stream->is_capturing() && stream->is_complete(serial);
+  return is_there && stream->is_complete(serial);
 }
 
 Block* MemoryPool::refill(const Request& request) {

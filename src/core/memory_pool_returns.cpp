@@ -114,7 +114,7 @@ void MemoryPool::end_take(Block& block, const Ticket& end, Clock::time_point now
 }
 
 void MemoryPool::make_loose(Block& block) {
-  if (block.writers_.all_passed_or_on(nullptr)) {
+  if (kPoisons && block.writers_.all_passed_or_on(nullptr)) {
     poison(block);
   }
   ++block.span_->cached;

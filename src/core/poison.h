@@ -22,6 +22,12 @@
 
 namespace headrace::core {
 
+#ifdef HEADRACE_POISON
+inline constexpr bool kPoisons = true;
+#else
+inline constexpr bool kPoisons = false;
+#endif
+
 inline void poison([[maybe_unused]] const std::byte* memory, [[maybe_unused]] std::size_t size) {
 #ifdef HEADRACE_POISON
   if (memory != nullptr) {
