@@ -7,6 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <mutex>
 #include <optional>
@@ -370,6 +371,18 @@ TEST_F(ThreadCacheTest, TwoStreamsInTurnStrandNothing) {
 
 // Threads that take and return as they like, beside one that trims, looks and starves them, and
 // streams that come and go.
+TEST(MagazineCounts, ManyMoreBlocksThanFitIn32BitsPass) {
+  Magazine magazine;
+  for (int i = 0; i < 3; ++i) {
+    magazine.note_moved_in(INT32_MAX);
+    magazine.note_moved_in(-INT32_MAX);
+    for (int blocks = 0; blocks < 2; ++blocks) {
+      magazine.note_moved_in(INT32_MAX / 2 - (INT32_MAX / 2) % (1 << 16));
+    }
+  }
+  EXPECT_EQ(magazine.taken(), 6 * (std::int64_t{INT32_MAX / 2} - (INT32_MAX / 2) % (1 << 16)));
+}
+
 TEST(ThreadCacheStress, LimitsHoldAndNothingIsLostStress) {
   MockDevice mock({.random_order = true, .seed = 5});
   constexpr std::size_t kThreads = 4;
