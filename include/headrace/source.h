@@ -106,10 +106,20 @@ class HEADRACE_EXPORT SampleSource {
   [[nodiscard]] virtual std::string name() const;
 };
 
+/// Width and height in pixels.
+struct ImageSize {
+  std::uint64_t width = 0;
+  std::uint64_t height = 0;
+  friend bool operator==(const ImageSize&, const ImageSize&) = default;
+};
+
 /// How `open_source` reads a path.
 struct SourceOptions {
   /// A folder with several IDX pairs: the prefix of the pair to use ("train", "t10k").
   std::string split = {};
+  /// A folder of images: the size, 1 to 65535 pixels a side, that each is resized to cover and then
+  /// cut to, in the middle. For a square that is torchvision's Resize and CenterCrop.
+  std::optional<ImageSize> image_size = {};
 };
 
 /// Opens a data set, recognised by its content.
@@ -118,22 +128,33 @@ struct SourceOptions {
 /// the first bytes, whatever the name: NumPy's `.npy` (versions 1.0 to 3.0, C order, bytes in
 /// either order), or IDX, the format of MNIST. A folder holds
 ///  - `inputs.npy` and `labels.npy`, or else
-///  - `PREFIX-images-idx*` and `PREFIX-labels-idx*` (also `.idx*`), once or for several prefixes.
+///  - `PREFIX-images-idx*` and `PREFIX-labels-idx*` (also `.idx*`), once or for several prefixes,
+///  or
+///  - class folders of JPEG and PNG files.
 ///
 /// A label array of shape [N] gives scalar labels (`Shape{}`), one of shape [N, K] gives
 /// `Shape{K}`. A source without labels has `label_shape` `Shape{0}` and `label_dtype` uint8. Types
 /// stay those of the file. No samples at all is no error.
 ///
-/// Life: files are mapped, never read whole, and stay open while the source lives. They may be
-/// removed or replaced by a rename meanwhile. They must not be shortened in place: a loader looks
-/// before every batch and gives `io`, but the system ends a process that reads a mapping beyond the
-/// file's end.
+/// Of class folders a sample is `[H, W, 3]` uint8 RGB, as EXIF's orientation shows it, without
+/// alpha; its label, int64, is the folder's place among all in the order of their names' bytes.
+/// Samples come folder by folder, by name. All images must have one size unless
+/// `options.image_size` is set. Hidden files are passed over; README, LICENSE and the like are, and
+/// `name()` says so; other files are refused. The folders are listed here, once; images are read
+/// and decoded at every `read`.
 ///
-/// \throws Error  `io` when the path cannot be read; `unsupported` when no format fits, or a file
-///                is of a kind that cannot be served; `corrupt_data` with path and offset when the
-///                content is not what its header or its name says; `invalid_argument` when the
-///                folder holds several pairs and `options.split` does not choose one, when a split
-///                is asked for where there is none, or when inputs and labels differ in number.
+/// Life: files of arrays are mapped, never read whole, and stay open while the source lives. They
+/// may be removed or replaced by a rename meanwhile. They must not be shortened in place: a loader
+/// looks before every batch and gives `io`, but the system ends a process that reads a mapping
+/// beyond the file's end.
+///
+/// \throws Error  `io` when the path cannot be read; `unsupported` when no format fits, a file is
+///                of a kind that cannot be served, or `options.image_size` is set for no images;
+///                `corrupt_data` with path and offset when the content is not what its header or
+///                its name says; `invalid_argument` when the folder holds several pairs and
+///                `options.split` does not choose one, when a split is asked for where there is
+///                none, when inputs and labels differ in number, when images differ in size and no
+///                `options.image_size` is set, or when that is out of range.
 HEADRACE_EXPORT std::shared_ptr<SampleSource> open_source(const std::filesystem::path& path,
                                                           SourceOptions options = {});
 

@@ -75,10 +75,23 @@ CLI::App& add_command(CLI::App& app, const char* name, const char* help) {
   return *command;
 }
 
-void add_data(CLI::App& app, std::filesystem::path& path, std::string& split) {
-  add(app, "PATH", "", "File or folder of samples, recognised by content: .npy, IDX", into(path));
-  add(app, "--split", "PREFIX", "Pair to take of a folder with several, as train", into(split))
-      ->group("Data");
+void add_data(CLI::App& app, std::filesystem::path& path, SourceOptions& options) {
+  add(app,
+      "PATH",
+      "",
+      "File or folder of samples, recognised by content: .npy, IDX, class folders of JPEG and PNG",
+      into(path));
+  const auto group = [](CLI::Option* option) { option->group("Data"); };
+  group(add(app,
+            "--split",
+            "PREFIX",
+            "Pair to take of a folder with several, as train",
+            into(options.split)));
+  group(add(app,
+            "--image-size",
+            "WxH",
+            "Resize images until they cover this size, and keep the middle",
+            [&options](const std::string& text) { options.image_size = parse_image_size(text); }));
 }
 
 void add_order(CLI::App& app, StreamOptions& options) {
@@ -151,9 +164,6 @@ void add_device(CLI::App& app, StreamOptions& options) {
             "LIST",
             "Divide by one deviation a channel, or one for all",
             [&](const auto& text) { loader.output.stddev = parse_list("--stddev", text, 0); }));
-  group(add(app, "--image-size", "WxH", "Resize images", [&options](const std::string& text) {
-    options.image_size = parse_image_size(text);
-  }));
 }
 
 void add_care(CLI::App& app, StreamOptions& options) {
@@ -201,7 +211,7 @@ const CLI::App& add_devices(CLI::App& app, DevicesOptions& options) {
 const CLI::App& add_inspect(CLI::App& app, InspectOptions& options) {
   CLI::App& command =
       add_command(app, "inspect", "Show what a data set holds, and how often each label occurs");
-  add_data(command, options.path, options.split);
+  add_data(command, options.path, options.source);
   add_json(command, options.json);
   command.footer("Example:\n  headrace inspect mnist --split train\n");
   return command;
@@ -210,7 +220,7 @@ const CLI::App& add_inspect(CLI::App& app, InspectOptions& options) {
 const CLI::App& add_stream(CLI::App& app, StreamOptions& options) {
   CLI::App& command =
       add_command(app, "stream", "Load a data set to a device, batch by batch, and report");
-  add_data(command, options.path, options.split);
+  add_data(command, options.path, options.source);
   add_order(command, options);
   add_device(command, options);
   add_care(command, options);

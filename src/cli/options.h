@@ -4,6 +4,7 @@
 #pragma once
 
 #include "headrace/loader.h"
+#include "headrace/source.h"
 
 #include "cli/bench/rounds.h"
 
@@ -29,24 +30,17 @@ struct DevicesOptions {
 /// `headrace inspect`.
 struct InspectOptions {
   std::filesystem::path path;
-  std::string split;
+  SourceOptions source;
   std::string json;
-};
-
-/// Width and height in pixels.
-struct ImageSize {
-  std::uint64_t width = 0;
-  std::uint64_t height = 0;
 };
 
 /// `headrace stream`.
 struct StreamOptions {
   std::filesystem::path path;
-  std::string split;
+  SourceOptions source;
   std::string device = "auto";
   AsyncDataLoaderConfig loader;  ///< Without memory manager and trace.
   std::string shard_origin;      ///< Where the shard comes from, when not from the option itself.
-  std::optional<ImageSize> image_size;
   bool verify = false;
   std::string warning;          ///< What was asked for without effect; empty for nothing.
   std::filesystem::path state;  ///< Empty for none, as the two below.

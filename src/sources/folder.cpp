@@ -23,22 +23,40 @@ bool path_exists(const fs::path& path) {
   return fs::exists(status);
 }
 
-std::vector<std::string> file_names(const fs::path& folder) {
-  std::vector<std::string> names;
+FolderNames list_folder(const fs::path& folder) {
+  FolderNames names;
   std::error_code error;
   fs::directory_iterator entry(folder, error);
   while (!error && entry != fs::directory_iterator()) {
     std::error_code ignored;  // A dangling link is no file.
-    if (entry->is_regular_file(ignored)) {
-      names.push_back(entry->path().filename().string());
-    }
+    std::vector<std::string>& kind = entry->is_regular_file(ignored) ? names.files
+                                     : entry->is_directory(ignored)  ? names.folders
+                                                                     : names.others;
+    kind.push_back(entry->path().filename().string());
     entry.increment(error);
   }
   if (error) {
     throw_io("list", folder, error.value());
   }
-  std::ranges::sort(names);
+  std::ranges::sort(names.files);
+  std::ranges::sort(names.folders);
+  std::ranges::sort(names.others);
   return names;
+}
+
+std::vector<std::string> file_names(const fs::path& folder) {
+  return list_folder(folder).files;
+}
+
+void refuse_image_size(const fs::path& path, const SourceOptions& options) {
+  if (options.image_size) {
+    throw Error(ErrorCode::unsupported,
+                fmt::format("An image size ({}x{}) is unsupported for '{}', which holds no encoded "
+                            "images to resize.",
+                            options.image_size->width,
+                            options.image_size->height,
+                            path.string()));
+  }
 }
 
 void refuse_split(const fs::path& path, const SourceOptions& options) {

@@ -16,7 +16,7 @@ namespace headrace::sources {
 /// A format that `open_source` knows: one file that defines such a constant, and one line in the
 /// table of open_source.cpp.
 struct Format {
-  std::string_view file_label;    ///< What a file of it is called in errors.
+  std::string_view file_label;    ///< What a file of it is called in errors; may be empty.
   std::string_view folder_label;  ///< What a folder of it holds, for errors.
 
   /// Whether a file's name says that it is of this format.
@@ -31,6 +31,9 @@ struct Format {
   /// Opens a folder, or gives null when it holds nothing that this format claims.
   std::shared_ptr<SampleSource> (*open_folder)(const std::filesystem::path& folder,
                                                const SourceOptions& options);
+
+  /// Whether `open_folder` heeds `SourceOptions::image_size`.
+  bool has_images = false;
 };
 
 }  // namespace headrace::sources

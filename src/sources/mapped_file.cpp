@@ -5,78 +5,23 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <fcntl.h>
 #include <string>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <system_error>
-#include <unistd.h>
 #include <utility>
 
 namespace headrace::sources {
-namespace {
-
-std::string_view kind_of(mode_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFDIR:
-      return "a folder";
-    case S_IFIFO:
-      return "a pipe";
-    case S_IFSOCK:
-      return "a socket";
-    case S_IFCHR:
-    case S_IFBLK:
-      return "a device";
-    default:
-      return "no file";
-  }
-}
-
-void check_regular(const struct stat& facts, const std::filesystem::path& path) {
-  if (!S_ISREG(facts.st_mode)) {
-    throw Error(ErrorCode::unsupported,
-                fmt::format("Cannot map '{}': it is {}, not a regular file.",
-                            path.string(),
-                            kind_of(facts.st_mode)));
-  }
-}
-
-int open_regular(const std::filesystem::path& path) {
-  // Looked at before it is opened, since opening a device may already act on it.
-  struct stat facts {};
-  if (::stat(path.c_str(), &facts) != 0) {
-    throw_io("open", path, errno);
-  }
-  check_regular(facts, path);
-  const int number = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (number < 0) {
-    throw_io("open", path, errno);
-  }
-  return number;
-}
-
-}  // namespace
-
-FileDescriptor::~FileDescriptor() {
-  if (number_ >= 0) {
-    ::close(number_);
-  }
-}
-
 MappedFile::MappedFile(std::filesystem::path path)
-    : path_(std::move(path)), descriptor_(open_regular(path_)) {
-  struct stat facts {};
-  if (::fstat(descriptor_.number(), &facts) != 0) {
-    throw_io("examine", path_, errno);
+    : path_(std::move(path)), descriptor_(open_regular(path_.native())) {
+  const std::uint64_t file_bytes = bytes_of_file(descriptor_, path_.native());
+  if (!std::in_range<std::size_t>(file_bytes)) {
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format(
+            "Cannot map '{}': its {} bytes exceed the address space.", path_.string(), file_bytes));
   }
-  check_regular(facts, path_);
-  if (!std::in_range<std::size_t>(facts.st_size)) {
-    throw Error(ErrorCode::unsupported,
-                fmt::format("Cannot map '{}': its {} bytes exceed the address space.",
-                            path_.string(),
-                            facts.st_size));
-  }
-  const auto size = static_cast<std::size_t>(facts.st_size);
+  const auto size = static_cast<std::size_t>(file_bytes);
   if (size == 0) {
     return;
   }

@@ -3,6 +3,8 @@
 
 #include "headrace/error.h"
 
+#include "sources/file_descriptor.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -12,20 +14,6 @@
 
 // The room `sources`: data sets in files and in memory, opened by content, read at random.
 namespace headrace::sources {
-
-/// Owns an open file descriptor.
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int number) noexcept : number_(number) {}
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  ~FileDescriptor();
-
-  [[nodiscard]] int number() const noexcept { return number_; }
-
- private:
-  int number_ = -1;
-};
 
 /// A regular file, mapped read-only as a whole; its pages are shared with the page cache.
 ///

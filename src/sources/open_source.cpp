@@ -6,32 +6,39 @@
 #include "sources/format.h"
 #include "sources/gzip.h"
 #include "sources/idx.h"
+#include "sources/image_folder.h"
 #include "sources/npy.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace headrace {
 namespace sources {
 namespace {
 
 // The first format that fits is taken, for files as for folders.
-constexpr std::array kFormats{&kNpyFormat, &kIdxFormat};
+constexpr std::array kFormats{&kNpyFormat, &kIdxFormat, &kImageFolderFormat};
 
 /// The formats' labels as "A, B or C".
 std::string labels_of(std::string_view Format::*label) {
-  std::string result;
-  for (std::size_t i = 0; i < kFormats.size(); ++i) {
-    result += i == 0 ? "" : i + 1 == kFormats.size() ? " or " : ", ";
-    result += kFormats[i]->*label;
+  std::vector<std::string_view> labels;
+  for (const Format* format : kFormats) {
+    if (!(format->*label).empty()) {
+      labels.push_back(format->*label);
+    }
   }
-  return result;
+  const std::string_view last = labels.back();
+  labels.pop_back();
+  return fmt::format("{} or {}", fmt::join(labels, ", "), last);
 }
 
 std::shared_ptr<SampleSource> open_file(const std::filesystem::path& path) {
@@ -62,6 +69,9 @@ std::shared_ptr<SampleSource> open_folder(const std::filesystem::path& path,
                                           const SourceOptions& options) {
   for (const Format* format : kFormats) {
     if (std::shared_ptr<SampleSource> source = format->open_folder(path, options)) {
+      if (!format->has_images) {
+        refuse_image_size(path, options);
+      }
       return source;
     }
   }
@@ -87,6 +97,7 @@ std::shared_ptr<SampleSource> open_source(
   }
   std::shared_ptr<SampleSource> source = sources::open_file(path);
   sources::refuse_split(path, options);
+  sources::refuse_image_size(path, options);
   return source;
 }
 

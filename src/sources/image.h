@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "headrace/error.h"
+#include "headrace/source.h"
+
+#include "sources/orientation.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace headrace::sources {
+
+/// A file with one image, or its first bytes.
+struct EncodedImage {
+  const std::string& path;
+  std::span<const std::byte> bytes;
+
+  /// Throws the Error that the image cannot be served: path, `offset` and `reason`, the rest of a
+  /// sentence without its full stop.
+  [[noreturn]] void refuse(ErrorCode code, std::uint64_t offset, std::string_view reason) const;
+};
+
+/// What an image's head says.
+struct ImageHead {
+  ImageSize stored;  ///< Before the orientation is applied.
+  Orientation orientation;
+
+  /// The size of the picture as it is to be looked at.
+  [[nodiscard]] ImageSize shown() const noexcept {
+    return orientation.is_transposed ? ImageSize{stored.height, stored.width} : stored;
+  }
+};
+
+/// Where a decoder writes: RGB rows from top to bottom, as they are stored.
+class RowSink {
+ public:
+  RowSink() = default;
+  RowSink(const RowSink&) = delete;
+  RowSink& operator=(const RowSink&) = delete;
+  virtual ~RowSink() = default;
+
+  /// Called once, before the first row and before the decoder takes memory for pixels.
+  virtual void begin(const ImageHead& head) = 0;
+
+  /// Where the next row goes: `stored.width * 3` bytes. The row before is whole.
+  virtual std::uint8_t* next_row() = 0;
+
+  /// Called once, after the last row.
+  virtual void end() = 0;
+};
+
+/// Most pixels of an image. Pillow refuses a third more.
+constexpr std::uint64_t kMaxPixels = std::uint64_t{1} << 27;
+
+/// Throws unless `size` is within the limit (`unsupported`).
+void check_pixels(const EncodedImage& image, const ImageSize& size);
+
+}  // namespace headrace::sources

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sources/image_reader.h"
+
+#include "sources/file_descriptor.h"
+#include "sources/mapped_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <unistd.h>
+
+namespace headrace::sources {
+namespace {
+
+constexpr std::size_t kChannels = 3;
+
+/// Enough to tell what a file is.
+constexpr std::size_t kSignatureBytes = 16;
+
+/// Holds most images' heads, with a camera's data about the picture.
+constexpr std::size_t kHeadBytes = std::size_t{64} << 10;
+
+/// Memory that a thread keeps from one image to the next.
+constexpr std::size_t kMostKept = std::size_t{64} << 20;
+
+void read_all(const FileDescriptor& file, const std::string& path, std::vector<std::byte>& into) {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    const ssize_t count = ::read(file.number(), into.data() + done, into.size() - done);
+    if (count < 0 && errno != EINTR) {
+      throw_io("read", path, errno);
+    }
+    if (count == 0) {
+      into.resize(done);  // It was shortened meanwhile.
+    }
+    done += count > 0 ? static_cast<std::size_t>(count) : 0;
+  }
+}
+
+}  // namespace
+
+/// Brings an image's rows to their place, resized and turned as is needed.
+class ImageReader::Placing final : public RowSink {
+ public:
+  Placing(ImageReader& reader,
+          const EncodedImage& image,
+          const ImageSize& size,
+          bool may_resize,
+          std::uint8_t* into)
+      : reader_(reader), image_(image), size_(size), may_resize_(may_resize), into_(into) {}
+
+  void begin(const ImageHead& head) override {
+    head_ = head;
+    is_resized_ = head.shown() != size_;
+    if (is_resized_ && !may_resize_) {
+      image_.refuse(ErrorCode::corrupt_data,
+                    0,
+                    fmt::format("the image is {}x{}, not {}x{} as when the folder was opened",
+                                head.shown().width,
+                                head.shown().height,
+                                size_.width,
+                                size_.height));
+    }
+    const Orientation& turned = head.orientation;
+    unturned_ = turned.is_transposed ? ImageSize{size_.height, size_.width} : size_;
+    if (!turned.is_upright()) {
+      reader_.picture_.resize(size_.width * size_.height * kChannels);
+    }
+    if (is_resized_) {
+      reader_.line_.resize(head.stored.width * kChannels);
+      reader_.resizer_.begin(head.stored, unturned_, turned.is_mirrored_x, turned.is_mirrored_y);
+    }
+  }
+
+  std::uint8_t* next_row() override {
+    const std::uint64_t row = row_count_++;
+    if (!is_resized_) {
+      return result() + row * unturned_.width * kChannels;
+    }
+    if (row > 0) {
+      reader_.resizer_.take(reader_.line_.data());
+    }
+    return reader_.line_.data();
+  }
+
+  void end() override {
+    if (is_resized_) {
+      reader_.resizer_.take(reader_.line_.data());
+      reader_.resizer_.finish(result());
+    }
+    if (!head_.orientation.is_upright()) {
+      turn(result(), unturned_, head_.orientation, into_);
+    }
+  }
+
+ private:
+  /// Where the picture goes before it is turned.
+  [[nodiscard]] std::uint8_t* result() const {
+    return head_.orientation.is_upright() ? into_ : reader_.picture_.data();
+  }
+
+  ImageReader& reader_;
+  const EncodedImage& image_;
+  ImageSize size_;
+  bool may_resize_;
+  std::uint8_t* into_;
+  ImageHead head_;
+  ImageSize unturned_;
+  bool is_resized_ = false;
+  std::uint64_t row_count_ = 0;
+};
+
+ImageReader& ImageReader::of_this_thread() {
+  thread_local ImageReader reader;
+  return reader;
+}
+
+EncodedImage ImageReader::load(const std::string& path, std::size_t most) {
+  const FileDescriptor file = open_regular(path);
+  file_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(bytes_of_file(file, path), most)));
+  read_all(file, path, file_);
+  return {.path = path, .bytes = file_};
+}
+
+ImageHead ImageReader::read_head(const EncodedImage& image) {
+  if (has_png_signature(image.bytes)) {
+    return png_.read_head(image);
+  }
+  return jpeg_.read_head(image);
+}
+
+bool ImageReader::is_image(const std::string& path) {
+  const EncodedImage start = load(path, kSignatureBytes);
+  return has_jpeg_signature(start.bytes) || has_png_signature(start.bytes);
+}
+
+ImageSize ImageReader::size_of(const std::string& path) {
+  const EncodedImage start = load(path, kHeadBytes);
+  try {
+    return read_head(start).shown();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt_data || start.bytes.size() < kHeadBytes) {
+      throw;
+    }
+  }
+  return read_head(load(path, SIZE_MAX)).shown();
+}
+
+void ImageReader::read(const std::string& path,
+                       const ImageSize& size,
+                       bool may_resize,
+                       std::span<std::byte> into) {
+  forget_large();
+  const EncodedImage image = load(path, SIZE_MAX);
+  Placing placing(*this, image, size, may_resize, reinterpret_cast<std::uint8_t*>(into.data()));
+  if (has_png_signature(image.bytes)) {
+    png_.decode(image, placing);
+  } else {
+    jpeg_.decode(image, placing);
+  }
+}
+
+void ImageReader::forget_large() {
+  const std::size_t kept = file_.capacity() + picture_.capacity() + line_.capacity() +
+                           resizer_.kept_bytes() + png_.kept_bytes();
+  if (kept > kMostKept) {
+    file_ = {};
+    picture_ = {};
+    line_ = {};
+    resizer_ = {};
+    png_ = {};
+  }
+}
+
+}  // namespace headrace::sources

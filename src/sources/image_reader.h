@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "sources/image.h"
+#include "sources/jpeg.h"
+#include "sources/png.h"
+#include "sources/resize.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace headrace::sources {
+
+/// Reads image files, one after another, keeping for the next what it needed for the last.
+///
+/// Threads: one at a time; each thread has its own.
+class ImageReader {
+ public:
+  /// This thread's.
+  static ImageReader& of_this_thread();
+
+  /// Whether the first bytes of the file are an image's.
+  ///
+  /// \throws Error  `io`; `unsupported` when it is a pipe, device or socket.
+  bool is_image(const std::string& path);
+
+  /// The size of an image as it is to be looked at, told by its head.
+  ///
+  /// \throws Error  What `read` does.
+  ImageSize size_of(const std::string& path);
+
+  /// Writes an image's RGB pixels, resized to cover and cut when `may_resize`.
+  ///
+  /// \param into  Of `size.width * size.height * 3` bytes.
+  /// \throws Error  `io`; `corrupt_data`, also when the image has another size and may not be
+  ///                resized; `unsupported` for kinds that are not read.
+  void read(const std::string& path,
+            const ImageSize& size,
+            bool may_resize,
+            std::span<std::byte> into);
+
+ private:
+  class Placing;
+
+  EncodedImage load(const std::string& path, std::size_t most);
+  ImageHead read_head(const EncodedImage& image);
+  void forget_large();
+
+  std::vector<std::byte> file_;
+  JpegDecoder jpeg_;
+  PngDecoder png_;
+  Resizer resizer_;
+  std::vector<std::uint8_t> line_;
+  std::vector<std::uint8_t> picture_;
+};
+
+}  // namespace headrace::sources

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sources/jpeg.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <csetjmp>
+#include <cstdio>
+#include <new>
+#include <string_view>
+#include <vector>
+
+// Needs <cstdio> before it.
+#include <jerror.h>
+#include <jpeglib.h>
+
+namespace headrace::sources {
+namespace {
+
+constexpr int kExifMarker = JPEG_APP0 + 1;
+constexpr std::string_view kExifName{"Exif\0\0", 6};
+
+/// Each scan may cost the time of the whole picture and take a few bytes; encoders make about 10.
+constexpr int kMaxScans = 200;
+
+/// Faults that lose no part of the picture.
+constexpr std::array kHarmless{int{JWRN_EXTRANEOUS_DATA},
+                               int{JWRN_ADOBE_XFORM},
+                               int{JWRN_JFIF_MAJOR},
+                               int{JWRN_BOGUS_ICC},
+                               int{JWRN_TOO_MUCH_DATA}};
+
+/// Pillow's product of two parts of 255.
+std::uint8_t multiply(unsigned a, unsigned b) {
+  const unsigned product = a * b + 128;
+  return static_cast<std::uint8_t>(((product >> 8) + product) >> 8);
+}
+
+/// CMYK as Adobe stores it, where 255 is no ink.
+void convert_cmyk(std::span<const std::uint8_t> cmyk, std::uint8_t* rgb) {
+  for (std::size_t i = 0; i < cmyk.size(); i += 4) {
+    const unsigned light = cmyk[i + 3];
+    for (std::size_t channel = 0; channel < 3; ++channel) {
+      *rgb++ = static_cast<std::uint8_t>(light - multiply(255U - cmyk[i + channel], light));
+    }
+  }
+}
+
+}  // namespace
+
+struct JpegDecoder::State {
+  State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { jpeg_destroy_decompress(&jpeg); }
+
+  /// Runs `step`, out of which libjpeg may jump: nothing that `step` makes may have a destructor
+  /// while it calls libjpeg. \returns Whether it came to its end; else `message` says why not.
+  template <class Step>
+  bool attempt(const Step& step) {
+    // NOLINTNEXTLINE(cert-err52-cpp): the way out that libjpeg has
+    if (setjmp(jump) != 0) {
+      return false;
+    }
+    step();
+    return true;
+  }
+
+  template <class Step>
+  void run(const EncodedImage& image, const Step& step) {
+    if (!attempt(step)) {
+      refuse(image, ErrorCode::corrupt_data, message.data());
+    }
+  }
+
+  [[noreturn]] void refuse(const EncodedImage& image,
+                           ErrorCode code,
+                           std::string_view reason) const {
+    const std::size_t left = jpeg.src != nullptr ? jpeg.src->bytes_in_buffer : 0;
+    // Behind the end the source invents two bytes.
+    const std::size_t size = image.bytes.size();
+    while (reason.ends_with('.')) {
+      reason.remove_suffix(1);
+    }
+    image.refuse(code, has_ended ? size : size - std::min(size, left), reason);
+  }
+
+  ImageHead read_head(const EncodedImage& image);
+  [[nodiscard]] Orientation orientation() const;
+  void check_head(const EncodedImage& image) const;
+  void check_fits(const EncodedImage& image) const;
+  void read_rows(const EncodedImage& image, RowSink& sink);
+
+  static State& of(j_common_ptr jpeg) { return *static_cast<State*>(jpeg->client_data); }
+  [[noreturn]] static void fail(j_common_ptr jpeg);
+  static void on_message(j_common_ptr jpeg, int level);
+  static void on_progress(j_common_ptr jpeg);
+  static void ignore(j_common_ptr) {}
+
+  jpeg_decompress_struct jpeg{};
+  jpeg_error_mgr errors{};
+  jpeg_progress_mgr progress{};
+  std::jmp_buf jump{};
+  std::array<char, JMSG_LENGTH_MAX> message{};
+  bool has_ended = false;
+  std::vector<std::uint8_t> cmyk;
+};
+
+JpegDecoder::State::State() {
+  jpeg.err = jpeg_std_error(&errors);
+  errors.error_exit = fail;
+  errors.emit_message = on_message;
+  errors.output_message = ignore;
+  jpeg.client_data = this;
+  if (!attempt([this] { jpeg_create_decompress(&jpeg); })) {
+    jpeg_destroy_decompress(&jpeg);
+    throw std::bad_alloc();
+  }
+  progress.progress_monitor = on_progress;
+  jpeg.progress = &progress;
+  jpeg_save_markers(&jpeg, kExifMarker, 0xFFFF);
+}
+
+void JpegDecoder::State::fail(j_common_ptr jpeg) {
+  State& state = of(jpeg);
+  jpeg->err->format_message(jpeg, state.message.data());
+  state.has_ended = state.has_ended || jpeg->err->msg_code == JWRN_JPEG_EOF;
+  std::longjmp(state.jump, 1);
+}
+
+void JpegDecoder::State::on_message(j_common_ptr jpeg, int level) {
+  constexpr int kWarning = -1;
+  if (level == kWarning && std::ranges::count(kHarmless, jpeg->err->msg_code) == 0) {
+    fail(jpeg);
+  }
+}
+
+void JpegDecoder::State::on_progress(j_common_ptr jpeg) {
+  if (reinterpret_cast<j_decompress_ptr>(jpeg)->input_scan_number > kMaxScans) {
+    State& state = of(jpeg);
+    constexpr std::string_view kReason = "the picture has too many scans";
+    std::ranges::copy(kReason, state.message.begin());
+    state.message[kReason.size()] = '\0';
+    std::longjmp(state.jump, 1);
+  }
+}
+
+Orientation JpegDecoder::State::orientation() const {
+  for (const jpeg_marker_struct* marker = jpeg.marker_list; marker != nullptr;
+       marker = marker->next) {
+    const std::span data(marker->data, marker->data_length);
+    if (marker->marker == kExifMarker && data.size() >= kExifName.size() &&
+        std::ranges::equal(data.first(kExifName.size()), kExifName, {}, {}, [](char character) {
+          return static_cast<JOCTET>(character);
+        })) {
+      return read_orientation(data.subspan(kExifName.size()));
+    }
+  }
+  return {};
+}
+
+void JpegDecoder::State::check_head(const EncodedImage& image) const {
+  if (jpeg.arith_code != FALSE) {
+    refuse(image, ErrorCode::unsupported, "the image is in arithmetic coding");
+  }
+  const bool is_known = jpeg.jpeg_color_space != JCS_UNKNOWN;
+  if (!is_known) {
+    refuse(image,
+           ErrorCode::unsupported,
+           fmt::format("the image has {} colour components of no known kind", jpeg.num_components));
+  }
+  check_pixels(image, {jpeg.image_width, jpeg.image_height});
+}
+
+void JpegDecoder::State::check_fits(const EncodedImage& image) const {
+  const auto units = [](std::uint64_t pixels, int factor) {
+    const auto unit = static_cast<std::uint64_t>(factor) * DCTSIZE;
+    return (pixels + unit - 1) / unit;
+  };
+  const std::uint64_t least_bits = units(jpeg.image_width, jpeg.max_h_samp_factor) *
+                                   units(jpeg.image_height, jpeg.max_v_samp_factor);
+  if (least_bits / 8 > image.bytes.size()) {
+    refuse(image,
+           ErrorCode::corrupt_data,
+           fmt::format("the file's {} bytes cannot hold {}x{} pixels",
+                       image.bytes.size(),
+                       jpeg.image_width,
+                       jpeg.image_height));
+  }
+}
+
+ImageHead JpegDecoder::State::read_head(const EncodedImage& image) {
+  has_ended = false;
+  run(image, [&] {
+    jpeg_mem_src(&jpeg,
+                 reinterpret_cast<const unsigned char*>(image.bytes.data()),
+                 static_cast<unsigned long>(image.bytes.size()));
+    jpeg_read_header(&jpeg, TRUE);
+  });
+  check_head(image);
+  return {.stored = {jpeg.image_width, jpeg.image_height}, .orientation = orientation()};
+}
+
+void JpegDecoder::State::read_rows(const EncodedImage& image, RowSink& sink) {
+  const bool is_cmyk = jpeg.out_color_space == JCS_CMYK;
+  cmyk.resize(is_cmyk ? std::size_t{4} * jpeg.output_width : 0);
+  while (jpeg.output_scanline < jpeg.output_height) {
+    std::uint8_t* const rgb = sink.next_row();
+    JSAMPROW row = is_cmyk ? cmyk.data() : rgb;
+    run(image, [&] { jpeg_read_scanlines(&jpeg, &row, 1); });
+    if (is_cmyk) {
+      convert_cmyk(cmyk, rgb);
+    }
+  }
+}
+
+bool has_jpeg_signature(std::span<const std::byte> bytes) noexcept {
+  constexpr std::array kSignature{std::byte{0xFF}, std::byte{0xD8}, std::byte{0xFF}};
+  return bytes.size() >= kSignature.size() &&
+         std::ranges::equal(bytes.first(kSignature.size()), kSignature);
+}
+
+namespace {
+
+/// Leaves libjpeg's object ready for the next image, however this one ended.
+class AtEnd {
+ public:
+  explicit AtEnd(jpeg_decompress_struct& jpeg) noexcept : jpeg_(jpeg) {}
+  AtEnd(const AtEnd&) = delete;
+  AtEnd& operator=(const AtEnd&) = delete;
+  ~AtEnd() { jpeg_abort_decompress(&jpeg_); }
+
+ private:
+  jpeg_decompress_struct& jpeg_;
+};
+
+}  // namespace
+
+JpegDecoder::JpegDecoder() : state_(std::make_unique<State>()) {}
+
+JpegDecoder::~JpegDecoder() = default;
+
+ImageHead JpegDecoder::read_head(const EncodedImage& image) {
+  const AtEnd at_end(state_->jpeg);
+  return state_->read_head(image);
+}
+
+void JpegDecoder::decode(const EncodedImage& image, RowSink& sink) {
+  const AtEnd at_end(state_->jpeg);
+  State& state = *state_;
+  jpeg_decompress_struct& jpeg = state.jpeg;
+  const ImageHead head = state.read_head(image);
+  state.check_fits(image);
+  sink.begin(head);
+  const bool has_four = jpeg.num_components == 4;
+  jpeg.out_color_space = has_four ? JCS_CMYK : JCS_RGB;
+  jpeg.dct_method = JDCT_ISLOW;
+  jpeg.do_fancy_upsampling = TRUE;
+  state.run(image, [&] { jpeg_start_decompress(&jpeg); });
+  state.read_rows(image, sink);
+  sink.end();
+}
+
+}  // namespace headrace::sources

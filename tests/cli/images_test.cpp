@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program over a folder of images.
+#include "stream_report.h"
+
+#include <gmock/gmock.h>
+
+#include <string>
+
+namespace headrace::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class Images : public testing::Test {
+ protected:
+  Images() {
+    for (const char* name : {"cats/baseline.jpg",
+                             "cats/cmyk.jpg",
+                             "cats/baseline.png",
+                             "dogs/progressive.jpg",
+                             "dogs/grey.jpg"}) {
+      add(name, std::filesystem::path(name).filename());
+    }
+    write_file(folder_ / "README", "Cats and dogs.");
+  }
+
+  void add(const std::string& name, const std::string& image) {
+    std::filesystem::create_directories((folder_ / name).parent_path());
+    std::filesystem::copy_file(std::filesystem::path(HEADRACE_IMAGES_DIR) / image, folder_ / name);
+  }
+
+  TempDir folder_;
+};
+
+TEST_F(Images, AreInspected) {
+  const Finished run = run_program({"inspect", folder_.path(), "--json", "-"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const Json json = Json::parse(run.out);
+  EXPECT_THAT(json["source"].get<std::string>(), HasSubstr("1 file that is no image: README"));
+  EXPECT_EQ(json["samples"], 5);
+  EXPECT_EQ(json["input"],
+            (Json{{"shape", {67, 91, 3}}, {"dtype", "uint8"}, {"bytes", 67 * 91 * 3}}));
+  EXPECT_EQ(json["label"]["dtype"], "int64");
+  EXPECT_EQ(json["labels"], (Json{{"0", 3}, {"1", 2}}));
+}
+
+TEST_F(Images, AreResizedLoadedAndVerified) {
+  add("dogs/small.png", "baseline_48x48.png");
+  const Json json = stream(folder_.path(),
+                           {"--image-size",
+                            "64x64",
+                            "--verify",
+                            "--shuffle",
+                            "--epochs",
+                            "3",
+                            "--batch",
+                            "4",
+                            "--layout",
+                            "chw",
+                            "--dtype",
+                            "float16",
+                            "--mean",
+                            "0.5",
+                            "--stddev",
+                            "0.25"});
+  EXPECT_EQ(json["verified"]["samples"], 18);
+  EXPECT_EQ(json["verified"]["mismatches"], 0);
+  EXPECT_EQ(json["verified"]["missing"], 0);
+  EXPECT_EQ(json["verified"]["duplicates"], 0);
+}
+
+TEST_F(Images, OfSeveralSizesNeedTheOption) {
+  add("dogs/small.png", "baseline_48x48.png");
+  for (const char* command : {"inspect", "stream"}) {
+    const Finished run = run_program({command, folder_.path()});
+    EXPECT_EQ(run.exit_code, 1);
+    EXPECT_TRUE(is_one_line(run.err)) << run.err;
+    EXPECT_THAT(run.err,
+                AllOf(HasSubstr("cats/baseline.jpg' is 91x67"),
+                      HasSubstr("dogs/small.png' is 48x48"),
+                      HasSubstr("with `--image-size WxH`.")));
+    EXPECT_EQ(run_program({command, folder_.path(), "--image-size", "20x30"}).exit_code, 0);
+  }
+}
+
+TEST_F(Images, ThatAreCutShortAreNamedOrSkipped) {
+  std::filesystem::resize_file(folder_ / "dogs/grey.jpg", 1000);
+  const Finished run = run_program({"stream", folder_.path(), "--batch", "2"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("dogs/grey.jpg"), HasSubstr("at offset 1000")));
+  const Json json = stream(folder_.path(), {"--on-error", "skip", "--verify"});
+  EXPECT_EQ(json["verified"]["samples"], 4);
+  EXPECT_EQ(json["verified"]["mismatches"], 0);
+}
+
+}  // namespace
+}  // namespace headrace::test
