@@ -114,9 +114,13 @@ struct SourceOptions {
 
 /// Opens a data set, recognised by its content.
 ///
-/// A file is one array whose first axis counts the samples; it has no labels. Its format is told by
-/// the first bytes, whatever the name: NumPy's `.npy` (versions 1.0 to 3.0, C order, bytes in
-/// either order), or IDX, the format of MNIST. A folder holds
+/// A file's format is told by its first bytes, whatever the name:
+///  - NumPy's `.npy` (versions 1.0 to 3.0, C order, bytes in either order) and IDX, the format of
+///    MNIST: one array whose first axis counts the samples; it has no labels;
+///  - safetensors: the tensors "inputs" and, if it is there, "labels", of every DataType; other
+///    tensors of the file are left alone.
+///
+/// A folder holds
 ///  - `inputs.npy` and `labels.npy`, or else
 ///  - `PREFIX-images-idx*` and `PREFIX-labels-idx*` (also `.idx*`), once or for several prefixes.
 ///

@@ -76,7 +76,7 @@ CLI::App& add_command(CLI::App& app, const char* name, const char* help) {
 }
 
 void add_data(CLI::App& app, std::filesystem::path& path, std::string& split) {
-  add(app, "PATH", "", "File or folder of samples, recognised by content: .npy, IDX", into(path));
+  add(app, "PATH", "", "Samples, recognised by content: .npy, IDX, safetensors", into(path));
   add(app, "--split", "PREFIX", "Pair to take of a folder with several, as train", into(split))
       ->group("Data");
 }

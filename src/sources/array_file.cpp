@@ -43,11 +43,15 @@ void check_rank(const MappedFile& file, const ArrayHeader& header) {
   }
 }
 
-void check_file_size(const MappedFile& file, const ArrayHeader& header, std::uint64_t data_bytes) {
-  const std::size_t available = file.bytes().size() - header.data_offset;
+std::size_t end_of_data(const MappedFile& file, const ArrayHeader& header) {
+  return header.data_end == 0 ? file.bytes().size() : header.data_end;
+}
+
+void check_data_size(const MappedFile& file, const ArrayHeader& header, std::uint64_t data_bytes) {
+  const std::size_t available = end_of_data(file, header) - header.data_offset;
   if (data_bytes > available) {
     file.refuse(ErrorCode::corrupt_data,
-                file.bytes().size(),
+                end_of_data(file, header),
                 fmt::format("the file ends; shape [{}] of {} needs {} bytes from offset {}, and "
                             "there are {}",
                             fmt::join(header.extents, ", "),
@@ -152,9 +156,9 @@ ArrayFile check_array(std::shared_ptr<const MappedFile> file, const ArrayHeader&
                              fmt::join(header.extents, ", "),
                              to_string(header.dtype)));
   }
-  check_file_size(*file, header, static_cast<std::uint64_t>(*data_bytes));
+  check_data_size(*file, header, static_cast<std::uint64_t>(*data_bytes));
   ArrayFile array;
-  array.data = file->bytes().subspan(header.data_offset);
+  array.data = file->bytes().subspan(header.data_offset, static_cast<std::size_t>(*data_bytes));
   array.file = std::move(file);
   array.sample_count = static_cast<std::size_t>(header.extents[0]);
   array.sample_shape = Shape(sample_extents);
@@ -189,7 +193,9 @@ std::shared_ptr<SampleSource> make_array_source(const ArrayFile& inputs,
   if (labels) {
     rows.labels = labels->data.data();
     rows.label_stride = labels->sample_bytes;
-    files.push_back(labels->file);
+    if (labels->file != inputs.file) {
+      files.push_back(labels->file);
+    }
   }
   auto source =
       std::make_shared<RowSource>(std::move(spec), std::move(name), rows, std::move(files));

@@ -23,9 +23,10 @@ struct ArrayHeader {
   bool is_big_endian = false;
   std::size_t shape_offset = 0;  ///< Where the header states the extents, for errors.
   std::size_t data_offset = 0;   ///< First byte of the elements, at most the file's size.
+  std::size_t data_end = 0;      ///< First byte behind them; 0 says the end of the file.
 };
 
-/// An array that fills its file from `data_offset` to the end, sample after sample.
+/// An array in a file, sample after sample.
 struct ArrayFile {
   std::shared_ptr<const MappedFile> file;
   std::span<const std::byte> data;
@@ -38,8 +39,8 @@ struct ArrayFile {
 
 /// Checks `header` against the file.
 ///
-/// \throws Error  `corrupt_data` when the shape overflows, or the file has too few or too many
-///                bytes for it; `unsupported` when the array has no samples (rank 0), samples
+/// \throws Error  `corrupt_data` when the shape overflows, or there are too few or too many bytes
+///                for it; `unsupported` when the array has no samples (rank 0), samples
 ///                without elements, or more than 8 dimensions.
 ArrayFile check_array(std::shared_ptr<const MappedFile> file, const ArrayHeader& header);
 

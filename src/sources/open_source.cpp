@@ -7,6 +7,7 @@
 #include "sources/gzip.h"
 #include "sources/idx.h"
 #include "sources/npy.h"
+#include "sources/safetensors.h"
 
 #include <fmt/format.h>
 
@@ -16,20 +17,26 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace headrace {
 namespace sources {
 namespace {
 
 // The first format that fits is taken, for files as for folders.
-constexpr std::array kFormats{&kNpyFormat, &kIdxFormat};
+constexpr std::array kFormats{&kNpyFormat, &kIdxFormat, &kSafetensorsFormat};
 
-/// The formats' labels as "A, B or C".
+/// The formats' labels as "A, B or C"; not all of them have folders.
 std::string labels_of(std::string_view Format::*label) {
+  std::vector<std::string_view> labels;
+  for (const Format* format : kFormats) {
+    labels.push_back(format->*label);
+  }
+  std::erase(labels, "");
   std::string result;
-  for (std::size_t i = 0; i < kFormats.size(); ++i) {
-    result += i == 0 ? "" : i + 1 == kFormats.size() ? " or " : ", ";
-    result += kFormats[i]->*label;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    result += i == 0 ? "" : i + 1 == labels.size() ? " or " : ", ";
+    result += labels[i];
   }
   return result;
 }
