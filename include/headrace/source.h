@@ -110,6 +110,9 @@ class HEADRACE_EXPORT SampleSource {
 struct SourceOptions {
   /// A folder with several IDX pairs: the prefix of the pair to use ("train", "t10k").
   std::string split = {};
+  /// The path is a file of raw records of this spec: each an input, then its label, with nothing
+  /// before, between or behind them, in little-endian order. Nothing is recognised then.
+  std::optional<SampleSpec> raw = {};
 };
 
 /// Opens a data set, recognised by its content.
@@ -137,7 +140,8 @@ struct SourceOptions {
 ///                is of a kind that cannot be served; `corrupt_data` with path and offset when the
 ///                content is not what its header or its name says; `invalid_argument` when the
 ///                folder holds several pairs and `options.split` does not choose one, when a split
-///                is asked for where there is none, or when inputs and labels differ in number.
+///                is asked for where there is none, when inputs and labels differ in number, or
+///                when `options.raw` has fields or inputs without elements.
 HEADRACE_EXPORT std::shared_ptr<SampleSource> open_source(const std::filesystem::path& path,
                                                           SourceOptions options = {});
 

@@ -75,9 +75,19 @@ CLI::App& add_command(CLI::App& app, const char* name, const char* help) {
   return *command;
 }
 
-void add_data(CLI::App& app, std::filesystem::path& path, std::string& split) {
+void add_data(CLI::App& app, std::filesystem::path& path, SourceOptions& options) {
   add(app, "PATH", "", "Samples, recognised by content: .npy, IDX, safetensors", into(path));
-  add(app, "--split", "PREFIX", "Pair to take of a folder with several, as train", into(split))
+  add(app,
+      "--split",
+      "PREFIX",
+      "Pair to take of a folder with several, as train",
+      into(options.split))
+      ->group("Data");
+  add(app,
+      "--raw",
+      "SPEC",
+      "PATH is raw records: the input, or input+label, as uint8[32,32,3]+int64",
+      [&options](const std::string& text) { options.raw = parse_raw(text); })
       ->group("Data");
 }
 
@@ -201,7 +211,7 @@ const CLI::App& add_devices(CLI::App& app, DevicesOptions& options) {
 const CLI::App& add_inspect(CLI::App& app, InspectOptions& options) {
   CLI::App& command =
       add_command(app, "inspect", "Show what a data set holds, and how often each label occurs");
-  add_data(command, options.path, options.split);
+  add_data(command, options.path, options.source);
   add_json(command, options.json);
   command.footer("Example:\n  headrace inspect mnist --split train\n");
   return command;
@@ -210,7 +220,7 @@ const CLI::App& add_inspect(CLI::App& app, InspectOptions& options) {
 const CLI::App& add_stream(CLI::App& app, StreamOptions& options) {
   CLI::App& command =
       add_command(app, "stream", "Load a data set to a device, batch by batch, and report");
-  add_data(command, options.path, options.split);
+  add_data(command, options.path, options.source);
   add_order(command, options);
   add_device(command, options);
   add_care(command, options);

@@ -3,16 +3,17 @@
 
 #include "headrace/error.h"
 
+#include <string>
 #include <string_view>
 
 namespace headrace::cli {
 
 std::shared_ptr<SampleSource> open_data(const std::filesystem::path& path,
-                                        const std::string& split) {
+                                        const SourceOptions& options) {
   constexpr std::string_view kLibrarys = "with `split`.";
   constexpr std::string_view kOurs = "with `--split PREFIX`.";
   try {
-    return open_source(path, {.split = split});
+    return open_source(path, options);
   } catch (const Error& error) {
     std::string text = error.what();
     if (!text.ends_with(kLibrarys)) {

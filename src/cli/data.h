@@ -5,7 +5,6 @@
 
 #include <filesystem>
 #include <memory>
-#include <string>
 
 namespace headrace::cli {
 
@@ -13,6 +12,6 @@ namespace headrace::cli {
 ///
 /// \throws Error  What `open_source` throws, with options called as the command line calls them.
 std::shared_ptr<SampleSource> open_data(const std::filesystem::path& path,
-                                        const std::string& split);
+                                        const SourceOptions& options);
 
 }  // namespace headrace::cli

@@ -93,7 +93,7 @@ std::string to_text(const Inspection& inspection) {
 
 int run(const InspectOptions& options) {
   check_outputs({{"--json", options.json == "-" ? "" : options.json}});
-  const auto source = open_data(options.path, options.split);
+  const auto source = open_data(options.path, options.source);
   Inspection inspection{.source = source->name(),
                         .samples = source->size(),
                         .spec = source->spec(),

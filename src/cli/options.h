@@ -4,6 +4,7 @@
 #pragma once
 
 #include "headrace/loader.h"
+#include "headrace/source.h"
 
 #include "cli/bench/rounds.h"
 
@@ -29,7 +30,7 @@ struct DevicesOptions {
 /// `headrace inspect`.
 struct InspectOptions {
   std::filesystem::path path;
-  std::string split;
+  SourceOptions source;
   std::string json;
 };
 
@@ -42,7 +43,7 @@ struct ImageSize {
 /// `headrace stream`.
 struct StreamOptions {
   std::filesystem::path path;
-  std::string split;
+  SourceOptions source;
   std::string device = "auto";
   AsyncDataLoaderConfig loader;  ///< Without memory manager and trace.
   std::string shard_origin;      ///< Where the shard comes from, when not from the option itself.

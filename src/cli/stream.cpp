@@ -89,7 +89,7 @@ StreamRun::StreamRun(const StreamOptions& options, Interrupt& interrupt)
   check_outputs({{"--json", options.json == "-" ? "" : options.json},
                  {"--trace", options.trace},
                  {"--state", options.state}});
-  source_ = open_data(options.path, options.split);
+  source_ = open_data(options.path, options.source);
   if (source_->size() == 0) {
     throw Error(ErrorCode::invalid_argument, fmt::format("{} has no samples.", source_->name()));
   }
@@ -156,7 +156,7 @@ void StreamRun::prepare_resume() {
 
 void StreamRun::prepare_verify() {
   if (options_.verify) {
-    verifier_.emplace(open_data(options_.path, options_.split),
+    verifier_.emplace(open_data(options_.path, options_.source),
                       options_.loader.output,
                       share_,
                       options_.loader.epochs);

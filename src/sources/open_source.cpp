@@ -7,6 +7,7 @@
 #include "sources/gzip.h"
 #include "sources/idx.h"
 #include "sources/npy.h"
+#include "sources/raw.h"
 #include "sources/safetensors.h"
 
 #include <fmt/format.h>
@@ -87,6 +88,10 @@ std::shared_ptr<SampleSource> open_folder(const std::filesystem::path& path,
 std::shared_ptr<SampleSource> open_source(
     const std::filesystem::path& path,
     SourceOptions options) {  // NOLINT(performance-unnecessary-value-param): as it is published
+  if (options.raw) {
+    sources::refuse_split(path, options);
+    return sources::open_raw(path, *options.raw);
+  }
   // What cannot be examined is told by opening it.
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
