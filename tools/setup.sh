@@ -10,7 +10,8 @@
 # Uses apt-get, with sudo when not root. Does nothing, quickly, when nothing is missing.
 set -eu
 
-demo='g++ cmake ninja-build ccache libfmt-dev libcli11-dev nlohmann-json3-dev libeigen3-dev'
+demo='g++ cmake ninja-build ccache libfmt-dev libcli11-dev nlohmann-json3-dev'
+demo="$demo libarchive-dev libeigen3-dev"
 # The tests' tools; python3 runs the project's own checks.
 test="$demo libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev python3 git"
 ci="$test clang-22 clang-tidy-22 libclang-rt-22-dev clang-format-14"

@@ -121,11 +121,16 @@ struct SourceOptions {
 ///  - NumPy's `.npy` (versions 1.0 to 3.0, C order, bytes in either order) and IDX, the format of
 ///    MNIST: one array whose first axis counts the samples; it has no labels;
 ///  - safetensors: the tensors "inputs" and, if it is there, "labels", of every DataType; other
-///    tensors of the file are left alone.
+///    tensors of the file are left alone;
+///  - tar in WebDataset's layout: the samples KEY`.npy`, all of one shape and type, with int64
+///    labels if there are KEY`.cls`, which hold decimal numbers. Parts of other names are left
+///    alone. Not compressed.
 ///
 /// A folder holds
 ///  - `inputs.npy` and `labels.npy`, or else
-///  - `PREFIX-images-idx*` and `PREFIX-labels-idx*` (also `.idx*`), once or for several prefixes.
+///  - `PREFIX-images-idx*` and `PREFIX-labels-idx*` (also `.idx*`), once or for several prefixes,
+///    or else
+///  - `*.tar`, shards that are read one behind the other in the order of their names.
 ///
 /// A label array of shape [N] gives scalar labels (`Shape{}`), one of shape [N, K] gives
 /// `Shape{K}`. A source without labels has `label_shape` `Shape{0}` and `label_dtype` uint8. Types

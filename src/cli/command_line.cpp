@@ -76,7 +76,7 @@ CLI::App& add_command(CLI::App& app, const char* name, const char* help) {
 }
 
 void add_data(CLI::App& app, std::filesystem::path& path, SourceOptions& options) {
-  add(app, "PATH", "", "Samples, recognised by content: .npy, IDX, safetensors", into(path));
+  add(app, "PATH", "", "Samples, recognised by content: .npy, IDX, safetensors, tar", into(path));
   add(app,
       "--split",
       "PREFIX",

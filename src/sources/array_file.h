@@ -5,6 +5,7 @@
 #include "headrace/shape.h"
 #include "headrace/source.h"
 
+#include "sources/file_part.h"
 #include "sources/mapped_file.h"
 
 #include <cstddef>
@@ -36,6 +37,13 @@ struct ArrayFile {
   std::size_t sample_bytes = 0;
   bool is_swapped = false;  ///< Elements of several bytes, the highest first.
 };
+
+/// Checks that the elements of `header`'s array are exactly the bytes there are for them.
+///
+/// \returns Bytes of all elements.
+/// \throws Error  `corrupt_data` when the shape overflows, or there are too few or too many bytes;
+///                `unsupported` for more than 8 dimensions.
+std::size_t check_data(const FilePart& file, const ArrayHeader& header);
 
 /// Checks `header` against the file.
 ///

@@ -2,13 +2,14 @@
 #include "headrace/error.h"
 #include "headrace/source.h"
 
+#include "sources/compressed.h"
 #include "sources/folder.h"
 #include "sources/format.h"
-#include "sources/gzip.h"
 #include "sources/idx.h"
 #include "sources/npy.h"
 #include "sources/raw.h"
 #include "sources/safetensors.h"
+#include "sources/tar.h"
 
 #include <fmt/format.h>
 
@@ -25,7 +26,7 @@ namespace sources {
 namespace {
 
 // The first format that fits is taken, for files as for folders.
-constexpr std::array kFormats{&kNpyFormat, &kIdxFormat, &kSafetensorsFormat};
+constexpr std::array kFormats{&kNpyFormat, &kIdxFormat, &kSafetensorsFormat, &kTarFormat};
 
 /// The formats' labels as "A, B or C"; not all of them have folders.
 std::string labels_of(std::string_view Format::*label) {
@@ -49,7 +50,7 @@ std::shared_ptr<SampleSource> open_file(const std::filesystem::path& path) {
       return format->open_file(std::move(file));
     }
   }
-  refuse_gzip(*file);
+  refuse_compressed(*file);
   const std::string name = path.filename().string();
   const auto claims = [&](const Format* format) { return format->claims_name(name); };
   const auto claimed = std::ranges::find_if(kFormats, claims);
