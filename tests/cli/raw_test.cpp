@@ -47,7 +47,7 @@ TEST(RawSpec, SaysWhatIsWrong) {
   }
 }
 
-TEST(Raw, IsStreamedAndInspected) {
+TEST(RawRecords, AreStreamedAndInspected) {
   const TempDir folder;
   std::string records;
   for (int i = 0; i < 100; ++i) {
