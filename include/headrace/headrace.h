@@ -23,3 +23,4 @@
 #include "headrace/stream.h"           // IWYU pragma: export
 #include "headrace/tensor.h"           // IWYU pragma: export
 #include "headrace/version.h"          // IWYU pragma: export
+#include "headrace/weights.h"          // IWYU pragma: export

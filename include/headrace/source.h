@@ -120,16 +120,27 @@ struct SourceOptions {
   /// A folder of images: the size, 1 to 65535 pixels a side, that each is resized to cover and then
   /// cut to, in the middle. For a square that is torchvision's Resize and CenterCrop.
   std::optional<ImageSize> image_size = {};
+  /// The path is a file of raw records of this spec: each an input, then its label, with nothing
+  /// before, between or behind them, in little-endian order. Nothing is recognised then.
+  std::optional<SampleSpec> raw = {};
 };
 
 /// Opens a data set, recognised by its content.
 ///
-/// A file is one array whose first axis counts the samples; it has no labels. Its format is told by
-/// the first bytes, whatever the name: NumPy's `.npy` (versions 1.0 to 3.0, C order, bytes in
-/// either order), or IDX, the format of MNIST. A folder holds
+/// A file's format is told by its first bytes, whatever the name:
+///  - NumPy's `.npy` (versions 1.0 to 3.0, C order, bytes in either order) and IDX, the format of
+///    MNIST: one array whose first axis counts the samples; it has no labels;
+///  - safetensors: the tensors "inputs" and, if it is there, "labels", of every DataType; other
+///    tensors of the file are left alone;
+///  - tar in WebDataset's layout: the samples KEY`.npy`, all of one shape and type, with int64
+///    labels if there are KEY`.cls`, which hold decimal numbers. Parts of other names are left
+///    alone. Not compressed.
+///
+/// A folder holds
 ///  - `inputs.npy` and `labels.npy`, or else
 ///  - `PREFIX-images-idx*` and `PREFIX-labels-idx*` (also `.idx*`), once or for several prefixes,
-///  or
+///    or else
+///  - `*.tar`, shards that are read one behind the other in the order of their names, or else
 ///  - class folders of JPEG and PNG files.
 ///
 /// A label array of shape [N] gives scalar labels (`Shape{}`), one of shape [N, K] gives
@@ -154,7 +165,8 @@ struct SourceOptions {
 ///                its name says; `invalid_argument` when the folder holds several pairs and
 ///                `options.split` does not choose one, when a split is asked for where there is
 ///                none, when inputs and labels differ in number, when images differ in size and no
-///                `options.image_size` is set, or when that is out of range.
+///                `options.image_size` is set, or when that is out of range; or when `options.raw`
+///                has fields or inputs without elements.
 HEADRACE_EXPORT std::shared_ptr<SampleSource> open_source(const std::filesystem::path& path,
                                                           SourceOptions options = {});
 

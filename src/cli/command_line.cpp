@@ -22,7 +22,8 @@
 namespace headrace::cli {
 namespace {
 
-constexpr std::array<std::string_view, 4> kCommands{"devices", "inspect", "stream", "bench"};
+constexpr std::array<std::string_view, 5> kCommands{
+    "devices", "inspect", "stream", "pack", "bench"};
 
 constexpr std::uint64_t kMaxBatch = std::uint64_t{1} << 40;
 constexpr std::uint64_t kMaxWorkers = 1024;
@@ -75,11 +76,14 @@ CLI::App& add_command(CLI::App& app, const char* name, const char* help) {
   return *command;
 }
 
-void add_data(CLI::App& app, std::filesystem::path& path, SourceOptions& options) {
+void add_data(CLI::App& app,
+              std::filesystem::path& path,
+              SourceOptions& options,
+              const char* name = "PATH") {
   add(app,
-      "PATH",
+      name,
       "",
-      "File or folder of samples, recognised by content: .npy, IDX, class folders of JPEG and PNG",
+      "Samples, recognised by content: .npy, IDX, safetensors, tar, class folders of JPEG and PNG",
       into(path));
   const auto group = [](CLI::Option* option) { option->group("Data"); };
   group(add(app,
@@ -92,6 +96,11 @@ void add_data(CLI::App& app, std::filesystem::path& path, SourceOptions& options
             "WxH",
             "Resize images until they cover this size, and keep the middle",
             [&options](const std::string& text) { options.image_size = parse_image_size(text); }));
+  group(add(app,
+            "--raw",
+            "SPEC",
+            "Take raw records: the input, or input+label, as uint8[32,32,3]+int64",
+            [&options](const std::string& text) { options.raw = parse_raw(text); }));
 }
 
 void add_order(CLI::App& app, StreamOptions& options) {
@@ -229,6 +238,23 @@ const CLI::App& add_stream(CLI::App& app, StreamOptions& options) {
   return command;
 }
 
+const CLI::App& add_pack(CLI::App& app, PackOptions& options) {
+  CLI::App& command = add_command(app, "pack", "Write a data set as .npy or as tar shards");
+  add_data(command, options.path, options.source, "SOURCE");
+  add(command, "TARGET", "", "What to write; see below", into(options.target));
+  add(command,
+      "--shard-size",
+      "BYTES",
+      "Write tar shards of at most so many bytes, of one sample at least",
+      [&options](const std::string& text) {
+        options.shard_bytes = parse_count("--shard-size", text, 1);
+      });
+  command.add_flag("--force", options.force, "Replace what is there");
+  add_json(command, options.json);
+  command.footer(kPackNotes);
+  return command;
+}
+
 void add_bench(CLI::App& app, std::vector<std::string>& groups, BenchOptions& options) {
   CLI::App& command =
       add_command(app, "bench", "Measure the library on a device, beside peers and limits");
@@ -270,9 +296,11 @@ void check_command(int argc, const char* const* argv) {
   }
 }
 
-void check_path(const std::filesystem::path& path, std::string_view command) {
+void check_path(const std::filesystem::path& path,
+                std::string_view command,
+                std::string_view name = "PATH") {
   if (path.empty()) {
-    throw UsageError(fmt::format("{}: PATH is missing.", command));
+    throw UsageError(fmt::format("{}: {} is missing.", command, name));
   }
 }
 
@@ -344,11 +372,13 @@ Command parse_command_line(int argc, const char* const* argv) {
   InspectOptions inspect;
   StreamOptions stream;
   stream.loader.batch_size = 256;
+  PackOptions pack;
   BenchOptions bench;
   std::vector<std::string> bench_groups;
   const CLI::App& devices_command = add_devices(app, devices);
   const CLI::App& inspect_command = add_inspect(app, inspect);
   const CLI::App& stream_command = add_stream(app, stream);
+  const CLI::App& pack_command = add_pack(app, pack);
   add_bench(app, bench_groups, bench);
 
   if (auto text = parse(app, argc, argv)) {
@@ -365,6 +395,11 @@ Command parse_command_line(int argc, const char* const* argv) {
     check_path(stream.path, "stream");
     check_together(stream_command, stream);
     return stream;
+  }
+  if (pack_command.parsed()) {
+    check_path(pack.path, "pack", "SOURCE");
+    check_path(pack.target, "pack", "TARGET");
+    return pack;
   }
   bench.groups = parse_bench_groups(bench_groups);
   return bench;

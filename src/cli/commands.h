@@ -12,6 +12,7 @@ int run(const ShowText& options);
 int run(const DevicesOptions& options);
 int run(const InspectOptions& options);
 int run(const StreamOptions& options);
+int run(const PackOptions& options);
 int run(const BenchOptions& options);
 
 }  // namespace headrace::cli

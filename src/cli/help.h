@@ -14,6 +14,7 @@ inline constexpr const char* kExamples =
     "  headrace devices\n"
     "  headrace inspect data/digits\n"
     "  headrace stream data/digits --epochs 20 --shuffle --seed 7 --verify\n"
+    "  headrace pack data/digits digits.tar\n"
     "  headrace bench memory\n"
     "\n"
     "Exit codes: 0 success, 1 failure, 2 bad usage, 130 stopped by Ctrl-C.\n";
@@ -39,6 +40,24 @@ inline constexpr const char* kStreamNotes =
     "\n"
     "Exit codes: 0 success, 1 failure (a fault that --verify found too), 2 bad usage, 130 stopped\n"
     "by Ctrl-C (what was done is reported, and the state kept).\n";
+
+inline constexpr const char* kPackNotes =
+    "TARGET says what is written:\n"
+    "  NAME.npy            inputs alone, of a source without labels\n"
+    "  NAME                a folder with inputs.npy and labels.npy\n"
+    "  NAME.tar            one tar shard in WebDataset's layout: KEY.npy, with KEY.cls for labels\n"
+    "  with --shard-size   NAME-000000.tar and so on\n"
+    "\n"
+    "Everything is written under temporary names and renamed when it is on the disk. Labels in "
+    "tar\n"
+    "shards are read back as int64.\n"
+    "\n"
+    "Examples:\n"
+    "  headrace pack data/digits digits.tar\n"
+    "  headrace pack mnist shards/train --split train --shard-size 268435456\n"
+    "  headrace pack shards/ arrays --force && headrace stream arrays --verify\n"
+    "\n"
+    "Exit codes: 0 success, 1 failure, 2 bad usage, 130 stopped by Ctrl-C (nothing is left).\n";
 
 inline constexpr const char* kBenchNotes =
     "Examples:\n"

@@ -143,6 +143,17 @@ std::string to_json(const Report& report) {
                   {"verified", verified_json(report.verified)}});
 }
 
+std::string to_json(const PackReport& report) {
+  return text_of({{"version", kVersion},
+                  {"source", report.source},
+                  {"target", report.target},
+                  {"format", report.format},
+                  {"samples", report.samples},
+                  {"files", report.files},
+                  {"bytes", report.bytes},
+                  {"seconds", report.seconds}});
+}
+
 std::string to_json(const BenchReport& report) {
   Json list = Json::array();
   for (const Measurement& measurement : report.measurements) {

@@ -6,6 +6,7 @@
 
 #include "cli/bench/report.h"
 #include "cli/inspection.h"
+#include "cli/pack.h"
 #include "cli/report.h"
 
 #include <optional>
@@ -20,6 +21,7 @@ namespace headrace::cli {
 std::string to_json(std::span<const DeviceInfo> devices);
 std::string to_json(const Inspection& inspection);
 std::string to_json(const Report& report);
+std::string to_json(const PackReport& report);
 std::string to_json(const BenchReport& report);
 
 /// What a state file says besides the LoaderState: whose state it is.

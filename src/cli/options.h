@@ -48,6 +48,16 @@ struct StreamOptions {
   std::string json;
 };
 
+/// `headrace pack`.
+struct PackOptions {
+  std::filesystem::path path;
+  SourceOptions source;
+  std::filesystem::path target;
+  std::optional<std::uint64_t> shard_bytes;  ///< Most bytes of a tar shard; without: one, or none.
+  bool force = false;                        ///< Replace what is there.
+  std::string json;
+};
+
 /// What `headrace bench` can measure.
 enum class BenchGroup { memory, transfer, convert, loader };
 
@@ -60,6 +70,7 @@ struct BenchOptions {
   std::string json;
 };
 
-using Command = std::variant<ShowText, DevicesOptions, InspectOptions, StreamOptions, BenchOptions>;
+using Command = std::
+    variant<ShowText, DevicesOptions, InspectOptions, StreamOptions, PackOptions, BenchOptions>;
 
 }  // namespace headrace::cli

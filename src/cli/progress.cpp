@@ -65,7 +65,9 @@ std::string progress_line(const Standing& standing, std::size_t width) {
   }
   parts.push_back(count_text(rate) + " samples/s");
   parts.push_back(fmt::format("{:.2f} GB/s", static_cast<double>(standing.bytes) / seconds / 1e9));
-  parts.push_back(fmt::format("queue {}/{}", standing.queued, standing.capacity));
+  if (standing.capacity > 0) {
+    parts.push_back(fmt::format("queue {}/{}", standing.queued, standing.capacity));
+  }
   std::string rest;
   for (const std::string& part : parts) {
     if (head.size() + rest.size() + 2 + part.size() <= width) {

@@ -3,6 +3,7 @@
 
 #include "headrace/data_type.h"
 #include "headrace/loader.h"
+#include "headrace/source.h"
 
 #include "cli/options.h"
 
@@ -41,6 +42,9 @@ Shard shard_from_environment(std::string& origin);
 
 /// "WxH", both at least 1.
 ImageSize parse_image_size(std::string_view text);
+
+/// "INPUT" or "INPUT+LABEL", each the name of a DataType and the extents: "uint8[32,32,3]+int64".
+SampleSpec parse_raw(std::string_view text);
 
 /// Name of a DataType.
 DataType parse_dtype(std::string_view text);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sources/array_file.h"
 
+#include "sources/byte_order.h"
 #include "sources/row_source.h"
 
 #include <fmt/format.h>
@@ -8,7 +9,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -28,26 +28,30 @@ std::optional<std::int64_t> product(std::span<const std::int64_t> factors, std::
   return start;
 }
 
-void check_rank(const MappedFile& file, const ArrayHeader& header) {
+void check_samples(const MappedFile& file, const ArrayHeader& header) {
   if (header.extents.empty()) {
     file.refuse(ErrorCode::unsupported,
                 header.shape_offset,
                 "the array has no dimensions, so there are no samples in it");
   }
-  if (header.extents.size() > Shape::kMaxRank) {
-    file.refuse(ErrorCode::unsupported,
-                header.shape_offset,
-                fmt::format("the array has {} dimensions, and at most {} can be served",
-                            header.extents.size(),
-                            Shape::kMaxRank));
+  const std::span<const std::int64_t> sample_extents = header.extents.subspan(1);
+  if (std::ranges::find(sample_extents, 0) != sample_extents.end()) {
+    file.refuse(
+        ErrorCode::unsupported,
+        header.shape_offset,
+        fmt::format("shape [{}] has samples without elements", fmt::join(header.extents, ", ")));
   }
 }
 
-void check_file_size(const MappedFile& file, const ArrayHeader& header, std::uint64_t data_bytes) {
-  const std::size_t available = file.bytes().size() - header.data_offset;
+std::size_t end_of_data(const FilePart& file, const ArrayHeader& header) {
+  return header.data_end == 0 ? file.bytes().size() : header.data_end;
+}
+
+void check_data_size(const FilePart& file, const ArrayHeader& header, std::uint64_t data_bytes) {
+  const std::size_t available = end_of_data(file, header) - header.data_offset;
   if (data_bytes > available) {
     file.refuse(ErrorCode::corrupt_data,
-                file.bytes().size(),
+                end_of_data(file, header),
                 fmt::format("the file ends; shape [{}] of {} needs {} bytes from offset {}, and "
                             "there are {}",
                             fmt::join(header.extents, ", "),
@@ -63,39 +67,6 @@ void check_file_size(const MappedFile& file, const ArrayHeader& header, std::uin
                             fmt::join(header.extents, ", "),
                             to_string(header.dtype),
                             available - data_bytes));
-  }
-}
-
-std::uint16_t reverse_bytes(std::uint16_t word) {
-  return __builtin_bswap16(word);
-}
-std::uint32_t reverse_bytes(std::uint32_t word) {
-  return __builtin_bswap32(word);
-}
-std::uint64_t reverse_bytes(std::uint64_t word) {
-  return __builtin_bswap64(word);
-}
-
-template <class Word>
-void reverse_words(std::span<std::byte> bytes) {
-  for (std::size_t at = 0; at < bytes.size(); at += sizeof(Word)) {
-    Word word = 0;
-    std::memcpy(&word, bytes.data() + at, sizeof(Word));
-    word = reverse_bytes(word);
-    std::memcpy(bytes.data() + at, &word, sizeof(Word));
-  }
-}
-
-void reverse_elements(std::span<std::byte> bytes, std::size_t element_bytes) {
-  switch (element_bytes) {
-    case 2:
-      return reverse_words<std::uint16_t>(bytes);
-    case 4:
-      return reverse_words<std::uint32_t>(bytes);
-    case 8:
-      return reverse_words<std::uint64_t>(bytes);
-    default:
-      return;
   }
 }
 
@@ -132,35 +103,44 @@ std::size_t swap_size(const ArrayFile& array) {
 
 }  // namespace
 
-ArrayFile check_array(std::shared_ptr<const MappedFile> file, const ArrayHeader& header) {
-  check_rank(*file, header);
-  const std::span<const std::int64_t> sample_extents = header.extents.subspan(1);
-  if (std::ranges::find(sample_extents, 0) != sample_extents.end()) {
-    file->refuse(
-        ErrorCode::unsupported,
-        header.shape_offset,
-        fmt::format("shape [{}] has samples without elements", fmt::join(header.extents, ", ")));
+std::size_t check_data(const FilePart& file, const ArrayHeader& header) {
+  const std::span<const std::int64_t> extents = header.extents;
+  if (extents.size() > Shape::kMaxRank) {
+    file.refuse(ErrorCode::unsupported,
+                header.shape_offset,
+                fmt::format("the array has {} dimensions, and at most {} can be served",
+                            extents.size(),
+                            Shape::kMaxRank));
   }
   const auto element_bytes = static_cast<std::int64_t>(size_of(header.dtype));
-  const std::optional<std::int64_t> sample_bytes = product(sample_extents, element_bytes);
+  // The first extent last: that it is 0 must not hide what the others come to.
+  const std::size_t first = extents.empty() ? 0 : 1;
+  const std::optional<std::int64_t> sample_bytes = product(extents.subspan(first), element_bytes);
   const std::optional<std::int64_t> data_bytes =
-      sample_bytes ? product(header.extents.first(1), *sample_bytes) : std::nullopt;
+      sample_bytes ? product(extents.first(first), *sample_bytes) : std::nullopt;
   if (!data_bytes) {
-    file->refuse(ErrorCode::corrupt_data,
-                 header.shape_offset,
-                 fmt::format("shape [{}] of {} is more than any file can hold",
-                             fmt::join(header.extents, ", "),
-                             to_string(header.dtype)));
+    file.refuse(ErrorCode::corrupt_data,
+                header.shape_offset,
+                fmt::format("shape [{}] of {} is more than any file can hold",
+                            fmt::join(extents, ", "),
+                            to_string(header.dtype)));
   }
-  check_file_size(*file, header, static_cast<std::uint64_t>(*data_bytes));
+  check_data_size(file, header, static_cast<std::uint64_t>(*data_bytes));
+  return static_cast<std::size_t>(*data_bytes);
+}
+
+ArrayFile check_array(std::shared_ptr<const MappedFile> file, const ArrayHeader& header) {
+  check_samples(*file, header);
+  const std::size_t data_bytes = check_data(*file, header);
   ArrayFile array;
-  array.data = file->bytes().subspan(header.data_offset);
+  array.data = file->bytes().subspan(header.data_offset, data_bytes);
   array.file = std::move(file);
   array.sample_count = static_cast<std::size_t>(header.extents[0]);
-  array.sample_shape = Shape(sample_extents);
+  array.sample_shape = Shape(header.extents.subspan(1));
   array.dtype = header.dtype;
-  array.sample_bytes = static_cast<std::size_t>(*sample_bytes);
-  array.is_swapped = header.is_big_endian && element_bytes > 1;
+  array.sample_bytes =
+      static_cast<std::size_t>(array.sample_shape.element_count()) * size_of(array.dtype);
+  array.is_swapped = header.is_big_endian && size_of(array.dtype) > 1;
   return array;
 }
 
@@ -189,7 +169,9 @@ std::shared_ptr<SampleSource> make_array_source(const ArrayFile& inputs,
   if (labels) {
     rows.labels = labels->data.data();
     rows.label_stride = labels->sample_bytes;
-    files.push_back(labels->file);
+    if (labels->file != inputs.file) {
+      files.push_back(labels->file);
+    }
   }
   auto source =
       std::make_shared<RowSource>(std::move(spec), std::move(name), rows, std::move(files));

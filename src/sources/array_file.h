@@ -5,6 +5,7 @@
 #include "headrace/shape.h"
 #include "headrace/source.h"
 
+#include "sources/file_part.h"
 #include "sources/mapped_file.h"
 
 #include <cstddef>
@@ -23,9 +24,10 @@ struct ArrayHeader {
   bool is_big_endian = false;
   std::size_t shape_offset = 0;  ///< Where the header states the extents, for errors.
   std::size_t data_offset = 0;   ///< First byte of the elements, at most the file's size.
+  std::size_t data_end = 0;      ///< First byte behind them; 0 says the end of the file.
 };
 
-/// An array that fills its file from `data_offset` to the end, sample after sample.
+/// An array in a file, sample after sample.
 struct ArrayFile {
   std::shared_ptr<const MappedFile> file;
   std::span<const std::byte> data;
@@ -36,10 +38,17 @@ struct ArrayFile {
   bool is_swapped = false;  ///< Elements of several bytes, the highest first.
 };
 
+/// Checks that the elements of `header`'s array are exactly the bytes there are for them.
+///
+/// \returns Bytes of all elements.
+/// \throws Error  `corrupt_data` when the shape overflows, or there are too few or too many bytes;
+///                `unsupported` for more than 8 dimensions.
+std::size_t check_data(const FilePart& file, const ArrayHeader& header);
+
 /// Checks `header` against the file.
 ///
-/// \throws Error  `corrupt_data` when the shape overflows, or the file has too few or too many
-///                bytes for it; `unsupported` when the array has no samples (rank 0), samples
+/// \throws Error  `corrupt_data` when the shape overflows, or there are too few or too many bytes
+///                for it; `unsupported` when the array has no samples (rank 0), samples
 ///                without elements, or more than 8 dimensions.
 ArrayFile check_array(std::shared_ptr<const MappedFile> file, const ArrayHeader& header);
 

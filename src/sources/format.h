@@ -16,8 +16,8 @@ namespace headrace::sources {
 /// A format that `open_source` knows: one file that defines such a constant, and one line in the
 /// table of open_source.cpp.
 struct Format {
-  std::string_view file_label;    ///< What a file of it is called in errors; may be empty.
-  std::string_view folder_label;  ///< What a folder of it holds, for errors.
+  std::string_view file_label;    ///< What a file of it is called in errors; empty: none is.
+  std::string_view folder_label;  ///< What a folder of it holds, for errors; empty: none is.
 
   /// Whether a file's name says that it is of this format.
   bool (*claims_name)(std::string_view file_name);

@@ -2,7 +2,7 @@
 #include "sources/idx.h"
 
 #include "sources/array_file.h"
-#include "sources/gzip.h"
+#include "sources/compressed.h"
 #include "sources/idx_folder.h"
 
 #include <fmt/format.h>
@@ -81,7 +81,7 @@ bool claims_name(std::string_view file_name) {
 }
 
 ArrayFile open_array(std::shared_ptr<const MappedFile> file) {
-  refuse_gzip(*file);
+  refuse_compressed(*file);
   ArrayHeader header;
   header.dtype = check_signature(*file);
   const std::span<const std::byte> bytes = file->bytes();

@@ -3,52 +3,20 @@
 #include "headrace/source.h"
 
 #include "sources/row_source.h"
+#include "sources/sample_spec.h"
 
 #include <fmt/format.h>
 
-#include <string_view>
 #include <utility>
 
 namespace headrace {
-namespace {
-
-/// Bytes of one part of a sample.
-std::size_t part_bytes(std::string_view part, const Shape& shape, DataType dtype) {
-  const auto elements = static_cast<std::size_t>(shape.element_count());
-  std::size_t bytes = 0;
-  if (__builtin_mul_overflow(elements, size_of(dtype), &bytes)) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("A sample's {} of shape {} and type {} is more than memory can hold.",
-                            part,
-                            shape.to_string(),
-                            to_string(dtype)));
-  }
-  return bytes;
-}
-
-void check_spec(const SampleSpec& spec) {
-  if (!spec.fields.empty()) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("Samples in memory have inputs and labels only, and the spec has {} "
-                            "fields.",
-                            spec.fields.size()));
-  }
-  if (spec.input_shape.element_count() == 0) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("The spec's input shape {} has no elements.", spec.input_shape.to_string()));
-  }
-}
-
-}  // namespace
-
 std::shared_ptr<SampleSource> open_memory(std::span<const std::byte> inputs,
                                           std::span<const std::byte> labels,
                                           SampleSpec spec) {
-  check_spec(spec);
+  sources::check_spec("Samples in memory", spec);
   sources::RowView rows;
-  rows.input_stride = part_bytes("input", spec.input_shape, spec.input_dtype);
-  rows.label_stride = part_bytes("label", spec.label_shape, spec.label_dtype);
+  rows.input_stride = sources::part_bytes("input", spec.input_shape, spec.input_dtype);
+  rows.label_stride = sources::part_bytes("label", spec.label_shape, spec.label_dtype);
   rows.row_count = inputs.size() / rows.input_stride;
   rows.sample_count = rows.row_count;
   if (inputs.size() % rows.input_stride != 0) {

@@ -2,11 +2,13 @@
 #include "sources/npy.h"
 
 #include "sources/array_file.h"
+#include "sources/byte_order.h"
 #include "sources/folder.h"
 #include "sources/npy_header.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -57,7 +59,7 @@ std::string_view reason_against(std::string_view name) {
 }
 
 /// Takes the element type and the order of its bytes from `header`.
-void read_type(const MappedFile& file, const NpyHeader& header, ArrayHeader& array) {
+void read_type(const FilePart& file, const NpyHeader& header, NpyArray& array) {
   std::string_view name = header.descr;
   const char order = name.empty() ? '\0' : name.front();
   if (order == '<' || order == '>' || order == '|') {
@@ -87,19 +89,8 @@ void read_type(const MappedFile& file, const NpyHeader& header, ArrayHeader& arr
 }
 
 ArrayFile open_array(std::shared_ptr<const MappedFile> file) {
-  const NpyHeader header = read_npy_header(*file);
-  ArrayHeader array;
-  read_type(*file, header, array);
-  if (header.is_fortran_order) {
-    file->refuse(ErrorCode::unsupported,
-                 header.fortran_order_offset,
-                 "the array is in Fortran order, in which samples do not lie one after another "
-                 "(store numpy.ascontiguousarray of it)");
-  }
-  array.extents = header.extents;
-  array.shape_offset = header.shape_offset;
-  array.data_offset = header.data_offset;
-  return check_array(std::move(file), array);
+  const NpyArray array = read_npy_array(*file);
+  return check_array(std::move(file), array.header());
 }
 
 bool claims_name(std::string_view file_name) {
@@ -135,6 +126,53 @@ std::shared_ptr<SampleSource> open_folder(const std::filesystem::path& folder,
 }
 
 }  // namespace
+
+ArrayHeader NpyArray::header() const {
+  return {.extents = extents,
+          .dtype = dtype,
+          .is_big_endian = is_big_endian,
+          .shape_offset = shape_offset,
+          .data_offset = data_offset};
+}
+
+NpyArray read_npy_array(const FilePart& file) {
+  NpyHeader header = read_npy_header(file);
+  NpyArray array;
+  read_type(file, header, array);
+  if (header.is_fortran_order) {
+    file.refuse(ErrorCode::unsupported,
+                header.fortran_order_offset,
+                "the array is in Fortran order, in which samples do not lie one after another "
+                "(store numpy.ascontiguousarray of it)");
+  }
+  array.extents = std::move(header.extents);
+  array.shape_offset = header.shape_offset;
+  array.data_offset = header.data_offset;
+  return array;
+}
+
+InputType examine_npy(const FilePart& file) {
+  const NpyArray array = read_npy_array(file);
+  if (std::ranges::count(array.extents, 0) != 0) {
+    file.refuse(ErrorCode::unsupported, array.shape_offset, "the array has no elements");
+  }
+  check_data(file, array.header());
+  return {Shape(array.extents), array.dtype};
+}
+
+void decode_npy(const FilePart& file, std::span<std::byte> into) {
+  const NpyArray array = read_npy_array(file);
+  const std::size_t bytes = check_data(file, array.header());
+  if (bytes != into.size()) {
+    file.refuse(ErrorCode::corrupt_data,
+                array.shape_offset,
+                fmt::format("the array has {} bytes, and had {}", bytes, into.size()));
+  }
+  std::ranges::copy(file.bytes().subspan(array.data_offset), into.begin());
+  if (array.is_big_endian) {
+    reverse_elements(into, size_of(array.dtype));
+  }
+}
 
 constexpr Format kNpyFormat{.file_label = "NumPy .npy",
                             .folder_label = "inputs.npy with labels.npy",

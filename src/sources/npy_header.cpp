@@ -22,7 +22,7 @@ std::string_view as_text(std::span<const std::byte> bytes) {
 /// and reads each character once.
 class HeaderParser {
  public:
-  HeaderParser(const MappedFile& file, std::size_t begin, std::size_t size)
+  HeaderParser(const FilePart& file, std::size_t begin, std::size_t size)
       : file_(file), begin_(begin), text_(as_text(file.bytes().subspan(begin, size))) {}
 
   NpyHeader parse() {
@@ -194,7 +194,7 @@ class HeaderParser {
     }
   }
 
-  const MappedFile& file_;
+  const FilePart& file_;
   std::size_t begin_ = 0;
   std::string_view text_;
   std::size_t at_ = 0;
@@ -202,7 +202,7 @@ class HeaderParser {
 };
 
 /// Width of the length field, which depends on the version.
-std::size_t length_field_bytes(const MappedFile& file) {
+std::size_t length_field_bytes(const FilePart& file) {
   const auto major = std::to_integer<unsigned>(file.bytes()[kVersionOffset]);
   const auto minor = std::to_integer<unsigned>(file.bytes()[kVersionOffset + 1]);
   if (major < 1 || major > 3 || minor != 0) {
@@ -220,7 +220,7 @@ bool has_npy_signature(std::span<const std::byte> bytes) {
   return as_text(bytes).starts_with(kSignature);
 }
 
-NpyHeader read_npy_header(const MappedFile& file) {
+NpyHeader read_npy_header(const FilePart& file) {
   const std::span<const std::byte> bytes = file.bytes();
   if (!has_npy_signature(bytes)) {
     file.refuse(ErrorCode::corrupt_data,

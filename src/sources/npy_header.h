@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "sources/mapped_file.h"
+#include "sources/file_part.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +30,6 @@ bool has_npy_signature(std::span<const std::byte> bytes);
 ///
 /// \throws Error  `corrupt_data` for anything else; `unsupported` for a version other than 1.0, 2.0
 ///                and 3.0, a header of more than 65,535 bytes, or an element type that is a record.
-NpyHeader read_npy_header(const MappedFile& file);
+NpyHeader read_npy_header(const FilePart& file);
 
 }  // namespace headrace::sources

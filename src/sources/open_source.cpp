@@ -2,12 +2,15 @@
 #include "headrace/error.h"
 #include "headrace/source.h"
 
+#include "sources/compressed.h"
 #include "sources/folder.h"
 #include "sources/format.h"
-#include "sources/gzip.h"
 #include "sources/idx.h"
 #include "sources/image_folder.h"
 #include "sources/npy.h"
+#include "sources/raw.h"
+#include "sources/safetensors.h"
+#include "sources/tar.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -26,9 +29,10 @@ namespace sources {
 namespace {
 
 // The first format that fits is taken, for files as for folders.
-constexpr std::array kFormats{&kNpyFormat, &kIdxFormat, &kImageFolderFormat};
+constexpr std::array kFormats{
+    &kNpyFormat, &kIdxFormat, &kSafetensorsFormat, &kTarFormat, &kImageFolderFormat};
 
-/// The formats' labels as "A, B or C".
+/// The formats' labels as "A, B or C"; not all of them have folders.
 std::string labels_of(std::string_view Format::*label) {
   std::vector<std::string_view> labels;
   for (const Format* format : kFormats) {
@@ -48,7 +52,7 @@ std::shared_ptr<SampleSource> open_file(const std::filesystem::path& path) {
       return format->open_file(std::move(file));
     }
   }
-  refuse_gzip(*file);
+  refuse_compressed(*file);
   const std::string name = path.filename().string();
   const auto claims = [&](const Format* format) { return format->claims_name(name); };
   const auto claimed = std::ranges::find_if(kFormats, claims);
@@ -90,6 +94,11 @@ std::shared_ptr<SampleSource> open_folder(const std::filesystem::path& path,
 std::shared_ptr<SampleSource> open_source(
     const std::filesystem::path& path,
     SourceOptions options) {  // NOLINT(performance-unnecessary-value-param): as it is published
+  if (options.raw) {
+    sources::refuse_split(path, options);
+    sources::refuse_image_size(path, options);
+    return sources::open_raw(path, *options.raw);
+  }
   // What cannot be examined is told by opening it.
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {

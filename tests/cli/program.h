@@ -34,6 +34,8 @@ class Program {
   Program& operator=(const Program&) = delete;
   ~Program();
 
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+
   void signal(int number) const;
 
   /// Waits at most ten seconds until it wrote something to standard error. \returns Whether it did.

@@ -86,7 +86,7 @@ TEST(Usage, BadUsageIsRefusedInOneLine) {
   const std::string data = digits();
   const std::vector<std::pair<Arguments, std::string>> cases{
       {{}, "A command is missing"},
-      {{"pack"}, "no command 'pack'"},
+      {{"unpack"}, "no command 'unpack'"},
       {{"bench", "disk"}, "GROUP: 'disk' is not one of memory, transfer, convert, loader."},
       {{"bench", "--rounds", "0"}, "--rounds: '0'"},
       {{"bench", "--threads", "0"}, "--threads: '0'"},

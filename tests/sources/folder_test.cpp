@@ -212,7 +212,7 @@ TEST(Folder, WithoutDataIsRefused) {
 TEST(File, OfNoFormatSaysWhatWasLookedFor) {
   const TempDir dir;
   write_file(dir / "notes.txt", "text");
-  expect_refused(dir / "notes.txt", kUnsupported, 0, "looked for NumPy .npy or IDX");
+  expect_refused(dir / "notes.txt", kUnsupported, 0, "looked for NumPy .npy, IDX, ");
   write_file(dir / "empty.bin", "");
   expect_refused(dir / "empty.bin", kUnsupported, 0, "is empty");
   write_file(dir / "zeros.bin", std::string(100, '\0'));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files with random faults: each is served whole and correct, or refused with an Error.
+#include "mutation.h"
+
 #include "headrace/source.h"
 
 #include "sample_reading.h"
@@ -7,97 +9,44 @@
 
 #include <algorithm>
 #include <numeric>
-#include <random>
 
 namespace headrace::test {
 namespace {
 
-using Random = std::mt19937_64;
-
-/// A number from 0 below `end`, which is at least 1.
-std::size_t below(Random& random, std::size_t end) {
-  return random() % end;
-}
-
-std::string random_bytes(Random& random, std::size_t count) {
-  std::string bytes(count, '\0');
-  std::ranges::generate(bytes, [&] { return static_cast<char>(random()); });
-  return bytes;
-}
-
-/// A byte, or a text, that parsers of the two formats treat specially.
-std::string special(Random& random) {
-  static const std::vector<std::string> kTexts{std::string(1, '\0'),
-                                               "\xff",
-                                               "{",
-                                               "}",
-                                               "(",
-                                               ")",
-                                               ",",
-                                               "'",
-                                               "9",
-                                               "0",
-                                               "L",
-                                               "-",
-                                               "\n",
-                                               "True",
-                                               "<",
-                                               ">",
-                                               "|",
-                                               "u1",
-                                               "f8",
-                                               "<f4",
-                                               "(1,)",
-                                               "[",
-                                               "\\",
-                                               "99",
-                                               "4294967296",
-                                               "9223372036854775807",
-                                               "'shape': ",
-                                               "\x80",
-                                               "\x01",
-                                               "\x08",
-                                               "\x0e",
-                                               ":"};
-  return kTexts[below(random, kTexts.size())];
-}
-
-void mutate(Random& random, std::string& file) {
-  const std::size_t at = below(random, file.size() + 1);
-  const std::size_t header_at = std::min(at, below(random, 80));
-  const std::size_t count = 1 + below(random, 8);
-  switch (below(random, 9)) {
-    case 0:  // Flip one bit.
-      if (at < file.size()) {
-        file[at] = static_cast<char>(file[at] ^ (1 << below(random, 8)));
-      }
-      return;
-    case 1:
-    case 2:
-      file.replace(header_at, std::min(count, file.size() - header_at), special(random));
-      return;
-    case 3:
-      file.insert(header_at, special(random));
-      return;
-    case 4:
-      file.insert(at, random_bytes(random, count));
-      return;
-    case 5:
-      file.erase(at, count);
-      return;
-    case 6:
-      file.resize(at);
-      return;
-    case 7:
-      file += random_bytes(random, count);
-      return;
-    default:  // Change one character of the same kind, which more often leaves a valid header.
-      if (header_at < file.size()) {
-        file[header_at] =
-            static_cast<char>(file[header_at] + static_cast<char>(below(random, 3)) - 1);
-      }
-      return;
-  }
+/// Bytes and texts that parsers of the two formats treat specially.
+std::vector<std::string> special_texts() {
+  return {std::string(1, '\0'),
+          "\xff",
+          "{",
+          "}",
+          "(",
+          ")",
+          ",",
+          "'",
+          "9",
+          "0",
+          "L",
+          "-",
+          "\n",
+          "True",
+          "<",
+          ">",
+          "|",
+          "u1",
+          "f8",
+          "<f4",
+          "(1,)",
+          "[",
+          "\\",
+          "99",
+          "4294967296",
+          "9223372036854775807",
+          "'shape': ",
+          "\x80",
+          "\x01",
+          "\x08",
+          "\x0e",
+          ":"};
 }
 
 std::vector<std::string> valid_files() {
@@ -141,6 +90,7 @@ TEST(Mutation, FaultyFilesAreRefusedOrReadWhole) {
   constexpr int kRounds = 20000;
   const TempDir dir;
   const std::vector<std::string> files = valid_files();
+  const std::vector<std::string> specials = special_texts();
   int opened = 0;
   int refused = 0;
   Random random(20260101);  // NOLINT(bugprone-random-generator-seed): must repeat
@@ -148,7 +98,7 @@ TEST(Mutation, FaultyFilesAreRefusedOrReadWhole) {
     SCOPED_TRACE("round " + std::to_string(round));
     std::string file = files[below(random, files.size())];
     for (std::size_t left = 1 + below(random, 3); left > 0; --left) {
-      mutate(random, file);
+      mutate(random, specials, 80, file);
     }
     // The name claims a format in some rounds, so that all ways of recognition are taken.
     const auto path = dir / (round % 3 == 0 ? "x.npy" : round % 3 == 1 ? "x-idx3-ubyte" : "x");

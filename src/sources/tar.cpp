@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sources/tar.h"
+
+#include "sources/compressed.h"
+#include "sources/file_backed.h"
+#include "sources/folder.h"
+#include "sources/row_source.h"
+#include "sources/sample_spec.h"
+#include "sources/tar_samples.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace headrace::sources {
+namespace {
+
+using Shard = std::shared_ptr<const MappedFile>;
+
+/// Where a sample lies.
+struct Place {
+  const MappedFile* shard = nullptr;
+  const InputDecoder* decoder = nullptr;
+  TarMember input;
+  std::int64_t label = 0;
+
+  [[nodiscard]] FilePart part() const { return {*shard, input.begin, input.size, input.name}; }
+};
+
+class TarSource final : public SampleSource, public FileBacked {
+ public:
+  TarSource(std::string name, SampleSpec spec, std::vector<Shard> shards, std::vector<Place> places)
+      : name_(std::move(name)),
+        spec_(std::move(spec)),
+        shards_(std::move(shards)),
+        places_(std::move(places)) {
+    sizes_.input_stride = part_bytes("input", spec_.input_shape, spec_.input_dtype);
+    sizes_.label_stride = part_bytes("label", spec_.label_shape, spec_.label_dtype);
+    sizes_.sample_count = places_.size();
+  }
+
+  [[nodiscard]] SampleSpec spec() const override { return spec_; }
+  [[nodiscard]] std::size_t size() const override { return places_.size(); }
+  void read(const ReadContext& context, SampleView& into) const override {
+    check_read(name_, sizes_, context, into);
+    const Place& place = places_[context.index];
+    place.decoder->decode(place.part(), into.input);
+    if (!into.label.empty()) {
+      std::memcpy(into.label.data(), &place.label, sizeof(place.label));
+    }
+  }
+  [[nodiscard]] std::string name() const override { return name_; }
+  void check_files() const override {
+    for (const Shard& shard : shards_) {
+      shard->check_not_shortened();
+    }
+  }
+
+ private:
+  std::string name_;
+  SampleSpec spec_;
+  RowView sizes_;
+  std::vector<Shard> shards_;
+  std::vector<Place> places_;
+};
+
+/// Puts the samples of shards one behind the other, and sees that they are of one kind.
+class Collection {
+ public:
+  void add(const MappedFile& shard) {
+    for (TarSample& sample : list_tar_samples(shard)) {
+      Place place{.shard = &shard,
+                  .decoder = sample.decoder,
+                  .input = std::move(sample.input),
+                  .label = sample.label.value_or(0)};
+      const InputType type = place.decoder->examine(place.part());
+      if (places_.empty()) {
+        type_ = type;
+        has_labels_ = sample.label.has_value();
+        first_key_ = sample.key;
+      }
+      check_same_kind(place, sample, type);
+      places_.push_back(std::move(place));
+    }
+  }
+
+  [[nodiscard]] SampleSpec spec() const {
+    return {.input_shape = type_.shape,
+            .input_dtype = type_.dtype,
+            .label_shape = has_labels_ ? Shape{} : Shape{0},
+            .label_dtype = has_labels_ ? DataType::int64 : DataType::uint8,
+            .fields = {}};
+  }
+  std::vector<Place>& places() { return places_; }
+
+ private:
+  void check_same_kind(const Place& place, const TarSample& sample, const InputType& type) const {
+    if (type != type_) {
+      place.shard->refuse(
+          ErrorCode::unsupported,
+          place.input.begin,
+          fmt::format("sample {} is {} {}, and sample {} is {} {}; all must be alike",
+                      printable(sample.key),
+                      to_string(type.dtype),
+                      type.shape.to_string(),
+                      printable(first_key_),
+                      to_string(type_.dtype),
+                      type_.shape.to_string()));
+    }
+    if (sample.label.has_value() != has_labels_) {
+      place.shard->refuse(ErrorCode::corrupt_data,
+                          place.input.begin,
+                          fmt::format("sample {} has {} label (.cls), and sample {} has {}",
+                                      printable(sample.key),
+                                      has_labels_ ? "no" : "a",
+                                      printable(first_key_),
+                                      has_labels_ ? "one" : "none"));
+    }
+  }
+
+  std::vector<Place> places_;
+  InputType type_;
+  bool has_labels_ = false;
+  std::string first_key_;
+};
+
+std::shared_ptr<SampleSource> open_shards(std::vector<Shard> shards, std::string name) {
+  Collection samples;
+  for (const Shard& shard : shards) {
+    refuse_compressed(*shard);
+    samples.add(*shard);
+  }
+  if (samples.places().empty()) {
+    shards.front()->refuse(
+        ErrorCode::unsupported,
+        0,
+        fmt::format("no sample is in the archive: no file KEY{}", decoder_extensions()));
+  }
+  return std::make_shared<TarSource>(
+      std::move(name), samples.spec(), std::move(shards), std::move(samples.places()));
+}
+
+bool claims_name(std::string_view file_name) {
+  return file_name.ends_with(".tar");
+}
+
+std::shared_ptr<SampleSource> open_file(Shard file) {
+  std::string name = file->path().string();
+  return open_shards({std::move(file)}, std::move(name));
+}
+
+/// Whether `name` is that of a packed archive whose unpacked form is not among `names`.
+bool is_packed(std::string_view name, const std::vector<std::string>& names) {
+  if (name.ends_with(".tgz")) {
+    return true;
+  }
+  const std::size_t at = name.rfind(".tar.");
+  return at != std::string_view::npos && std::ranges::count(names, name.substr(0, at + 4)) == 0;
+}
+
+std::shared_ptr<SampleSource> open_folder(const std::filesystem::path& folder,
+                                          const SourceOptions& options) {
+  const std::vector<std::string> names = file_names(folder);
+  std::vector<Shard> shards;
+  for (const std::string& name : names) {
+    if (claims_name(name)) {
+      shards.push_back(std::make_shared<const MappedFile>(folder / name));
+    } else if (is_packed(name, names)) {
+      refuse_compressed(MappedFile(folder / name));
+    }
+  }
+  if (shards.empty()) {
+    return nullptr;
+  }
+  refuse_split(folder, options);
+  return open_shards(std::move(shards), folder.string());
+}
+
+}  // namespace
+
+constexpr Format kTarFormat{.file_label = "tar",
+                            .folder_label = "*.tar",
+                            .claims_name = claims_name,
+                            .has_signature = has_tar_signature,
+                            .open_file = open_file,
+                            .open_folder = open_folder};
+
+}  // namespace headrace::sources
