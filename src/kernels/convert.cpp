@@ -33,12 +33,15 @@ constexpr bool is_slow(DataType dtype) noexcept {
 }
 
 // The type through which a pair is converted, or `to` where there is a loop for the pair itself.
-// Every value of `from` is exact in it, so one rounding remains. It spares a hundred loops, and the
-// two with an instruction of their own for float16 serve most of its pairs.
+// Every value of `from` is exact in it, so one rounding remains. It spares a hundred loops, and
+// those with instructions for float16 serve most of its pairs.
 template <DataType From, DataType To>
 constexpr DataType intermediate() noexcept {
   if (From == DataType::uint8 && To == DataType::float16) {
-    return To;  // Worth a loop of its own.
+    return To;  // What images become: worth a loop of its own.
+  }
+  if (From == DataType::bfloat16 && To == DataType::float64) {
+    return DataType::float32;  // GCC 12 makes no vector code of the direct loop.
   }
   constexpr bool kFitsFloat32 = is_small_float(From) || kSize<From> <= 2;
   const bool is_detour = kFitsFloat32 && (is_slow(From) || is_slow(To));

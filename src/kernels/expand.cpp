@@ -10,7 +10,7 @@
 #include <array>
 #include <bit>
 #include <cassert>
-#include <cstring>
+#include <type_traits>
 
 #if defined(__clang__)
 #pragma clang fp contract(off)
@@ -51,61 +51,65 @@ inline float normalised(float value, float scale, float bias) noexcept {
   return sum == sum ? sum : std::bit_cast<float>(kFloat32Nan);
 }
 
+// Coefficients: one of each for all values, a float, or pointers to one for each.
+template <class Coefficient>
+struct Affine {
+  Coefficient scale;
+  Coefficient bias;
+
+  [[nodiscard]] Affine after(std::size_t count) const noexcept {
+    if constexpr (std::is_pointer_v<Coefficient>) {
+      return {scale + count, bias + count};
+    } else {
+      return *this;
+    }
+  }
+};
+
 [[gnu::always_inline]] inline void normalise_loop(float* __restrict values,
-                                                  const float* __restrict scale,
-                                                  const float* __restrict bias,
+                                                  Affine<const float*> affine,
                                                   std::size_t count) noexcept {
+  const float* __restrict scale = affine.scale;
+  const float* __restrict bias = affine.bias;
   for (std::size_t i = 0; i < count; ++i) {
     values[i] = normalised(values[i], scale[i], bias[i]);
   }
 }
 
 [[gnu::always_inline]] inline void normalise_loop(float* values,
-                                                  float scale,
-                                                  float bias,
+                                                  Affine<float> affine,
                                                   std::size_t count) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
-    values[i] = normalised(values[i], scale, bias);
+    values[i] = normalised(values[i], affine.scale, affine.bias);
   }
 }
 
 #if defined(HEADRACE_X86_LEVELS)
 template <class Coefficient>
 HEADRACE_AVX2 void normalise_avx2(float* values,
-                                  Coefficient scale,
-                                  Coefficient bias,
+                                  Affine<Coefficient> affine,
                                   std::size_t count) noexcept {
-  normalise_loop(values, scale, bias, count);
+  normalise_loop(values, affine, count);
 }
 #endif
 
 template <class Coefficient>
 void normalise_in_place(float* values,
-                        Coefficient scale,
-                        Coefficient bias,
+                        Affine<Coefficient> affine,
                         std::size_t count,
                         [[maybe_unused]] Level level) noexcept {
 #if defined(HEADRACE_X86_LEVELS)
   if (level >= Level::avx2) {
-    return normalise_avx2(values, scale, bias, count);
+    return normalise_avx2(values, affine, count);
   }
 #endif
-  normalise_loop(values, scale, bias, count);
+  normalise_loop(values, affine, count);
 }
 
-float skip(float one_for_all, std::size_t) noexcept {
-  return one_for_all;
-}
-const float* skip(const float* one_for_each, std::size_t count) noexcept {
-  return one_for_each + count;
-}
-
-// Normalises values, which it overwrites, and converts them. The coefficients are one for all
-// values, or the first of one for each.
+// Normalises values, which it may overwrite, and converts them.
 template <class Coefficient>
 void normalise(float* values,
-               Coefficient scale,
-               Coefficient bias,
+               Affine<Coefficient> affine,
                std::byte* target,
                DataType to,
                std::size_t count,
@@ -113,18 +117,13 @@ void normalise(float* values,
   std::size_t done = 0;
 #if defined(HEADRACE_X86_LEVELS)
   if (level >= Level::avx2 && to == DataType::float16) {
-    done = normalise_to_float16(values, scale, bias, target, count);
+    done = normalise_to_float16(values, affine.scale, affine.bias, target, count);
   }
 #endif
-  values += done;
-  count -= done;
-  normalise_in_place(values, skip(scale, done), skip(bias, done), count, level);
-  convert(std::as_bytes(std::span(values, count)).data(),
-          DataType::float32,
-          target + done * size_of(to),
-          to,
-          count,
-          level);
+  const std::span rest(values + done, count - done);
+  normalise_in_place(rest.data(), affine.after(done), rest.size(), level);
+  std::byte* place = target + done * size_of(to);
+  convert(std::as_bytes(rest).data(), DataType::float32, place, to, rest.size(), level);
 }
 
 // Interleaved to interleaved: the coefficients change from element to element.
@@ -158,7 +157,8 @@ void normalise_interleaved(const std::byte* source,
     const std::byte* from = source + begin * extents.source_size;
     std::byte* to = target + begin * extents.target_size;
     convert(from, shape.from, bytes_of(block), DataType::float32, size, level);
-    normalise(block.data(), scale.data() + phase, bias.data() + phase, to, shape.to, size, level);
+    const Affine<const float*> affine{scale.data() + phase, bias.data() + phase};
+    normalise(block.data(), affine, to, shape.to, size, level);
     phase += size;
   }
 }
@@ -188,7 +188,8 @@ class PlaneWriter {
       return;
     }
     convert(raw_.data(), from_, bytes_of(block_), DataType::float32, count, level_);
-    normalise(block_.data(), scale_[channel], bias_[channel], target, to_, count, level_);
+    const Affine<float> affine{scale_[channel], bias_[channel]};
+    normalise(block_.data(), affine, target, to_, count, level_);
   }
 
  private:
