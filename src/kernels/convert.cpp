@@ -2,6 +2,7 @@
 #include "kernels/convert.h"
 
 #include "kernels/element.h"
+#include "kernels/f16c.h"
 
 #include <algorithm>
 #include <array>
@@ -9,43 +10,42 @@
 #include <cstring>
 #include <utility>
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#define HEADRACE_AVX2
-#endif
-
 namespace headrace::kernels {
 namespace {
 
 constexpr std::size_t kTypes = kAllDataTypes.size();
-constexpr auto kPairs = std::make_index_sequence<kTypes * kTypes>{};
 
 using ConvertRun = void (*)(const std::byte*, std::byte*, std::size_t) noexcept;
-using RunTable = std::array<ConvertRun, kTypes * kTypes>;
+using ConvertPair = void (*)(const std::byte*, std::byte*, std::size_t, Level) noexcept;
+using PairTable = std::array<ConvertPair, kTypes * kTypes>;
+
+template <DataType Type>
+constexpr std::size_t kSize = sizeof(typename Element<Type>::Raw);
 
 constexpr bool is_small_float(DataType dtype) noexcept {
   return dtype == DataType::float16 || dtype == DataType::bfloat16 ||
          dtype == DataType::float8_e4m3 || dtype == DataType::float8_e5m2;
 }
 
+// Types that are read or written with more work than a loop should do at both ends.
+constexpr bool is_slow(DataType dtype) noexcept {
+  return is_small_float(dtype) && dtype != DataType::bfloat16;
+}
+
 // The type through which a pair is converted, or `to` where there is a loop for the pair itself.
-// Every value of `from` is exact in it, so one rounding remains; it spares a hundred loops.
-constexpr DataType intermediate(DataType from, DataType to) noexcept {
-  if (from == to || to == DataType::float32 || !(is_small_float(from) || is_small_float(to))) {
-    return to;
+// Every value of `from` is exact in it, so one rounding remains. It spares a hundred loops, and
+// those with instructions for float16 serve most of its pairs.
+template <DataType From, DataType To>
+constexpr DataType intermediate() noexcept {
+  if (From == DataType::uint8 && To == DataType::float16) {
+    return To;  // What images become: worth a loop of its own.
   }
-  switch (from) {
-    case DataType::float32:
-    case DataType::float64:
-    case DataType::int64:
-    case DataType::uint64:
-    case DataType::uint8:  // Fits in float32, but is too common to go the long way.
-      return to;
-    case DataType::int32:
-    case DataType::uint32:
-      return DataType::float64;
-    default:
-      return DataType::float32;
+  if (From == DataType::bfloat16 && To == DataType::float64) {
+    return DataType::float32;  // GCC 12 makes no vector code of the direct loop.
   }
+  constexpr bool kFitsFloat32 = is_small_float(From) || kSize<From> <= 2;
+  const bool is_detour = kFitsFloat32 && (is_slow(From) || is_slow(To));
+  return is_detour && From != DataType::boolean && From != To ? DataType::float32 : To;
 }
 
 // Inlined into functions compiled for different processors.
@@ -64,77 +64,72 @@ template <DataType From, DataType To>
 }
 
 template <DataType From, DataType To>
-void convert_through(const std::byte* source, std::byte* target, std::size_t count) noexcept {
-  constexpr DataType kVia = intermediate(From, To);
+void convert_through(const std::byte* source,
+                     std::byte* target,
+                     std::size_t count,
+                     Level level) noexcept {
+  constexpr DataType kVia = intermediate<From, To>();
   constexpr std::size_t kBlock = 512;
-  alignas(64) std::array<std::byte, kBlock * sizeof(typename Element<kVia>::Raw)> block;
+  alignas(64) std::array<std::byte, kBlock * kSize<kVia>> block;
   for (std::size_t done = 0; done < count; done += kBlock) {
     const std::size_t size = std::min(kBlock, count - done);
-    convert(source + done * sizeof(typename Element<From>::Raw), From, block.data(), kVia, size);
-    convert(block.data(), kVia, target + done * sizeof(typename Element<To>::Raw), To, size);
+    const std::byte* from = source + done * kSize<From>;
+    convert(from, From, block.data(), kVia, size, level);
+    convert(block.data(), kVia, target + done * kSize<To>, To, size, level);
   }
 }
 
 template <DataType From, DataType To>
-void convert_run(const std::byte* source, std::byte* target, std::size_t count) noexcept {
-  if constexpr (From == To) {
-    std::memcpy(target, source, count * sizeof(typename Element<From>::Raw));
-  } else if constexpr (intermediate(From, To) != To) {
-    convert_through<From, To>(source, target, count);
-  } else {
-    convert_loop<From, To>(source, target, count);
-  }
-}
-
-template <std::size_t... Pair>
-constexpr RunTable make_runs(std::index_sequence<Pair...>) noexcept {
-  return {&convert_run<kAllDataTypes[Pair / kTypes], kAllDataTypes[Pair % kTypes]>...};
-}
-
-// Indexed by the values of the two types, which data_type.cpp checks to be 0, 1, 2, ...
-constexpr RunTable kRuns = make_runs(kPairs);
-
-#if defined(HEADRACE_AVX2)
-template <DataType From, DataType To>
-[[gnu::target("avx2")]] void convert_run_avx2(const std::byte* source,
-                                              std::byte* target,
-                                              std::size_t count) noexcept {
+void run_baseline(const std::byte* source, std::byte* target, std::size_t count) noexcept {
   convert_loop<From, To>(source, target, count);
 }
 
-// Only the small formats take enough arithmetic for wider vectors to matter.
+#if defined(HEADRACE_X86_LEVELS)
 template <DataType From, DataType To>
-constexpr ConvertRun run_avx2() noexcept {
-  if constexpr (From != To && intermediate(From, To) == To &&
-                (is_small_float(From) || is_small_float(To))) {
-    return &convert_run_avx2<From, To>;
+HEADRACE_AVX2 void run_avx2(const std::byte* source,
+                            std::byte* target,
+                            std::size_t count) noexcept {
+  const std::size_t done = convert_f16c<From, To>(source, target, count);
+  convert_loop<From, To>(source + done * kSize<From>, target + done * kSize<To>, count - done);
+}
+
+template <DataType From, DataType To>
+HEADRACE_AVX512 void run_avx512(const std::byte* source,
+                                std::byte* target,
+                                std::size_t count) noexcept {
+  const std::size_t done = convert_f16c<From, To>(source, target, count);
+  convert_loop<From, To>(source + done * kSize<From>, target + done * kSize<To>, count - done);
+}
+
+template <DataType From, DataType To>
+constexpr std::array<ConvertRun, kAllLevels.size()> kRuns{
+    &run_baseline<From, To>, &run_avx2<From, To>, &run_avx512<From, To>};
+#else
+template <DataType From, DataType To>
+constexpr std::array<ConvertRun, 1> kRuns{&run_baseline<From, To>};
+#endif
+
+template <DataType From, DataType To>
+void convert_pair(const std::byte* source,
+                  std::byte* target,
+                  std::size_t count,
+                  Level level) noexcept {
+  if constexpr (From == To) {
+    std::memcpy(target, source, count * kSize<From>);
+  } else if constexpr (intermediate<From, To>() != To) {
+    convert_through<From, To>(source, target, count, level);
   } else {
-    return &convert_run<From, To>;
+    kRuns<From, To>[static_cast<std::size_t>(level)](source, target, count);
   }
 }
 
 template <std::size_t... Pair>
-constexpr RunTable make_runs_avx2(std::index_sequence<Pair...>) noexcept {
-  return {run_avx2<kAllDataTypes[Pair / kTypes], kAllDataTypes[Pair % kTypes]>()...};
+constexpr PairTable make_pairs(std::index_sequence<Pair...>) noexcept {
+  return {&convert_pair<kAllDataTypes[Pair / kTypes], kAllDataTypes[Pair % kTypes]>...};
 }
 
-constexpr RunTable kRunsAvx2 = make_runs_avx2(kPairs);
-
-const RunTable& best_runs() noexcept {
-  return __builtin_cpu_supports("avx2") ? kRunsAvx2 : kRuns;
-}
-#else
-const RunTable& best_runs() noexcept {
-  return kRuns;
-}
-#endif
-
-ConvertRun run_of(const RunTable& runs, DataType from, DataType to) noexcept {
-  const auto row = static_cast<std::size_t>(from);
-  const auto column = static_cast<std::size_t>(to);
-  assert(row < kTypes && column < kTypes);
-  return runs[row * kTypes + column];
-}
+// Indexed by the values of the two types, which data_type.cpp checks to be 0, 1, 2, ...
+constexpr PairTable kPairs = make_pairs(std::make_index_sequence<kTypes * kTypes>{});
 
 }  // namespace
 
@@ -142,19 +137,13 @@ void convert(const std::byte* source,
              DataType from,
              std::byte* target,
              DataType to,
-             std::size_t count) noexcept {
+             std::size_t count,
+             Level level) noexcept {
+  const auto row = static_cast<std::size_t>(from);
+  const auto column = static_cast<std::size_t>(to);
+  assert(row < kTypes && column < kTypes && level <= best_level());
   if (count != 0) {
-    run_of(best_runs(), from, to)(source, target, count);
-  }
-}
-
-void convert_baseline(const std::byte* source,
-                      DataType from,
-                      std::byte* target,
-                      DataType to,
-                      std::size_t count) noexcept {
-  if (count != 0) {
-    run_of(kRuns, from, to)(source, target, count);
+    kPairs[row * kTypes + column](source, target, count, level);
   }
 }
 

@@ -3,6 +3,8 @@
 
 #include "headrace/data_type.h"
 
+#include "kernels/level.h"
+
 #include <cstddef>
 
 namespace headrace::kernels {
@@ -19,17 +21,12 @@ namespace headrace::kernels {
 ///
 /// \param source  `count` elements of type `from`, at any alignment.
 /// \param target  Room for `count` elements of type `to`, at any alignment; must not overlap.
+/// \param level   Instructions to use, which the processor must have; the results are the same.
 void convert(const std::byte* source,
              DataType from,
              std::byte* target,
              DataType to,
-             std::size_t count) noexcept;
-
-/// The same, bit for bit, with nothing that only some processors can execute; for tests.
-void convert_baseline(const std::byte* source,
-                      DataType from,
-                      std::byte* target,
-                      DataType to,
-                      std::size_t count) noexcept;
+             std::size_t count,
+             Level level = best_level()) noexcept;
 
 }  // namespace headrace::kernels

@@ -53,19 +53,30 @@ constexpr To saturate(From value) noexcept {
   return static_cast<To>(std::clamp(value, kLow, kHigh));
 }
 
+/// `value`, or the nearest of -2^Bits and 2^Bits where it is beyond. As 32 bits, which every
+/// processor converts to float.
+template <int Bits, std::integral Integer>
+constexpr std::int32_t clamp_magnitude(Integer value) noexcept {
+  constexpr auto kHigh = Integer{1} << Bits;
+  constexpr auto kLow = std::is_signed_v<Integer> ? -kHigh : Integer{0};
+  return static_cast<std::int32_t>(std::clamp(value, kLow, kHigh));
+}
+
 /// `value` cut to 53 bits with the last bit set if anything was cut off ("round to odd").
 ///
 /// Rounding the result again, to 51 bits or fewer, gives what rounding `value` once gives.
 template <std::integral Integer>
 constexpr double to_double_round_to_odd(Integer value) noexcept {
-  const bool is_negative = std::cmp_less(value, 0);
-  auto magnitude = static_cast<std::uint64_t>(value);
-  magnitude = is_negative ? ~magnitude + 1 : magnitude;
   constexpr std::uint64_t kCut = 0x7ff;
+  constexpr std::uint64_t kLow = 0xffffffff;
+  const std::uint64_t negative = std::cmp_less(value, 0) ? ~std::uint64_t{0} : 0;
+  const std::uint64_t magnitude = (static_cast<std::uint64_t>(value) ^ negative) - negative;
   const std::uint64_t odd = (magnitude | ((magnitude & kCut) + kCut)) & ~kCut;
-  const bool is_exact = magnitude >> 53 == 0;
-  const auto result = static_cast<double>(is_exact ? magnitude : odd);
-  return is_negative ? -result : result;
+  const std::uint64_t kept = magnitude >> 53 == 0 ? magnitude : odd;
+  // In halves, which are exact: few processors convert vectors of 64-bit integers.
+  const double high = static_cast<double>(static_cast<std::uint32_t>(kept >> 32)) * 0x1p32;
+  const double result = high + static_cast<double>(static_cast<std::uint32_t>(kept & kLow));
+  return std::bit_cast<double>(std::bit_cast<std::uint64_t>(result) | (negative << 63));
 }
 
 /// Float, double: rounds once, to nearest even.
@@ -85,8 +96,15 @@ template <class Format, class Value>
 constexpr typename Format::Bits round_once_to_small(Value value) noexcept {
   if constexpr (std::floating_point<Value>) {
     return round_to_small<Format>(value);
+  } else if constexpr (sizeof(Value) == 1 && Format::kBias == WideFormat<float>::kBias) {
+    // Eight bits fit in the fraction: nothing to round.
+    const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
+    return static_cast<typename Format::Bits>(bits >> 16);
   } else if constexpr (sizeof(Value) <= 2) {
     return round_to_small<Format>(static_cast<float>(value));
+  } else if constexpr (Format::kBias < WideFormat<float>::kBias) {
+    // All of these formats end below 2^17, up to which float32 holds every integer.
+    return round_to_small<Format>(static_cast<float>(clamp_magnitude<17>(value)));
   } else if constexpr (sizeof(Value) == 4) {
     return round_to_small<Format>(static_cast<double>(value));
   } else {
@@ -156,6 +174,10 @@ template <DataType From, DataType To>
 constexpr typename Element<To>::Raw convert_element(typename Element<From>::Raw raw) noexcept {
   if constexpr (From == To) {
     return raw;
+  } else if constexpr (From == DataType::boolean) {
+    // Not computed: a choice of two constants is all that loops need.
+    constexpr auto kOne = Element<To>::store(std::uint8_t{1});
+    return raw != 0 ? kOne : typename Element<To>::Raw{0};
   } else {
     return Element<To>::store(Element<From>::load(raw));
   }

@@ -2,13 +2,15 @@
 #include "kernels/expand.h"
 
 #include "kernels/convert.h"
+#include "kernels/f16c.h"
+#include "kernels/gather.h"
 #include "kernels/small_float.h"
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>
-#include <cstring>
+#include <type_traits>
 
 #if defined(__clang__)
 #pragma clang fp contract(off)
@@ -49,13 +51,79 @@ inline float normalised(float value, float scale, float bias) noexcept {
   return sum == sum ? sum : std::bit_cast<float>(kFloat32Nan);
 }
 
-void normalise(float* __restrict values,
-               const float* __restrict scale,
-               const float* __restrict bias,
-               std::size_t count) noexcept {
+// Coefficients: one of each for all values, a float, or pointers to one for each.
+template <class Coefficient>
+struct Affine {
+  Coefficient scale;
+  Coefficient bias;
+
+  [[nodiscard]] Affine after(std::size_t count) const noexcept {
+    if constexpr (std::is_pointer_v<Coefficient>) {
+      return {scale + count, bias + count};
+    } else {
+      return *this;
+    }
+  }
+};
+
+[[gnu::always_inline]] inline void normalise_loop(float* __restrict values,
+                                                  Affine<const float*> affine,
+                                                  std::size_t count) noexcept {
+  const float* __restrict scale = affine.scale;
+  const float* __restrict bias = affine.bias;
   for (std::size_t i = 0; i < count; ++i) {
     values[i] = normalised(values[i], scale[i], bias[i]);
   }
+}
+
+[[gnu::always_inline]] inline void normalise_loop(float* values,
+                                                  Affine<float> affine,
+                                                  std::size_t count) noexcept {
+  for (std::size_t i = 0; i < count; ++i) {
+    values[i] = normalised(values[i], affine.scale, affine.bias);
+  }
+}
+
+#if defined(HEADRACE_X86_LEVELS)
+template <class Coefficient>
+HEADRACE_AVX2 void normalise_avx2(float* values,
+                                  Affine<Coefficient> affine,
+                                  std::size_t count) noexcept {
+  normalise_loop(values, affine, count);
+}
+#endif
+
+template <class Coefficient>
+void normalise_in_place(float* values,
+                        Affine<Coefficient> affine,
+                        std::size_t count,
+                        [[maybe_unused]] Level level) noexcept {
+#if defined(HEADRACE_X86_LEVELS)
+  if (level >= Level::avx2) {
+    return normalise_avx2(values, affine, count);
+  }
+#endif
+  normalise_loop(values, affine, count);
+}
+
+// Normalises values, which it may overwrite, and converts them.
+template <class Coefficient>
+void normalise(float* values,
+               Affine<Coefficient> affine,
+               std::byte* target,
+               DataType to,
+               std::size_t count,
+               Level level) noexcept {
+  std::size_t done = 0;
+#if defined(HEADRACE_X86_LEVELS)
+  if (level >= Level::avx2 && to == DataType::float16) {
+    done = normalise_to_float16(values, affine.scale, affine.bias, target, count);
+  }
+#endif
+  const std::span rest(values + done, count - done);
+  normalise_in_place(rest.data(), affine.after(done), rest.size(), level);
+  std::byte* place = target + done * size_of(to);
+  convert(std::as_bytes(rest).data(), DataType::float32, place, to, rest.size(), level);
 }
 
 // Interleaved to interleaved: the coefficients change from element to element.
@@ -63,7 +131,8 @@ void normalise_interleaved(const std::byte* source,
                            std::byte* target,
                            const ExpandShape& shape,
                            std::span<const float> scale,
-                           std::span<const float> bias) noexcept {
+                           std::span<const float> bias,
+                           Level level) noexcept {
   const Extents extents(shape);
   // Few channels: repeat the coefficients, so that the inner loop has no notion of channels.
   FloatBlock scales;
@@ -85,38 +154,12 @@ void normalise_interleaved(const std::byte* source,
   for (std::size_t begin = 0; begin < count; begin += size) {
     phase = phase == period ? 0 : phase;
     size = std::min({kBlock, period - phase, count - begin});
-    convert(
-        source + begin * extents.source_size, shape.from, bytes_of(block), DataType::float32, size);
-    normalise(block.data(), scale.data() + phase, bias.data() + phase, size);
+    const std::byte* from = source + begin * extents.source_size;
+    std::byte* to = target + begin * extents.target_size;
+    convert(from, shape.from, bytes_of(block), DataType::float32, size, level);
+    const Affine<const float*> affine{scale.data() + phase, bias.data() + phase};
+    normalise(block.data(), affine, to, shape.to, size, level);
     phase += size;
-    convert(
-        bytes_of(block), DataType::float32, target + begin * extents.target_size, shape.to, size);
-  }
-}
-
-// Copies every `stride`-th element.
-template <class Raw>
-void gather(const std::byte* __restrict source,
-            std::size_t stride,
-            std::byte* __restrict target,
-            std::size_t count) noexcept {
-  for (std::size_t i = 0; i < count; ++i) {
-    std::memcpy(target + i * sizeof(Raw), source + i * stride * sizeof(Raw), sizeof(Raw));
-  }
-}
-
-// Calls `work` with a number that is as wide as one element.
-template <class Work>
-void with_width(std::size_t element_size, Work work) noexcept {
-  switch (element_size) {
-    case 1:
-      return work(std::uint8_t{});
-    case 2:
-      return work(std::uint16_t{});
-    case 4:
-      return work(std::uint32_t{});
-    default:
-      return work(std::uint64_t{});
   }
 }
 
@@ -125,27 +168,28 @@ class PlaneWriter {
  public:
   PlaneWriter(const ExpandShape& shape,
               std::span<const float> scale,
-              std::span<const float> bias) noexcept
-      : extents_(shape), from_(shape.from), to_(shape.to), scale_(scale), bias_(bias) {}
+              std::span<const float> bias,
+              Level level) noexcept
+      : extents_(shape),
+        from_(shape.from),
+        to_(shape.to),
+        scale_(scale),
+        bias_(bias),
+        level_(level) {}
 
   void write(const std::byte* source,
              std::size_t channel,
              std::byte* target,
              std::size_t count) noexcept {
-    with_width(extents_.source_size, [&]<class Raw>(Raw) {
-      gather<Raw>(source + channel * sizeof(Raw), extents_.channels, raw_.data(), count);
-    });
+    const std::size_t size = extents_.source_size;
+    gather(source + channel * size, extents_.channels, raw_.data(), count, size, level_);
     if (scale_.empty()) {
-      convert(raw_.data(), from_, target, to_, count);
+      convert(raw_.data(), from_, target, to_, count, level_);
       return;
     }
-    convert(raw_.data(), from_, bytes_of(block_), DataType::float32, count);
-    const float scale = scale_[channel];
-    const float bias = bias_[channel];
-    for (std::size_t i = 0; i < count; ++i) {
-      block_[i] = normalised(block_[i], scale, bias);
-    }
-    convert(bytes_of(block_), DataType::float32, target, to_, count);
+    convert(raw_.data(), from_, bytes_of(block_), DataType::float32, count, level_);
+    const Affine<float> affine{scale_[channel], bias_[channel]};
+    normalise(block_.data(), affine, target, to_, count, level_);
   }
 
  private:
@@ -154,6 +198,7 @@ class PlaneWriter {
   DataType to_;
   std::span<const float> scale_;
   std::span<const float> bias_;
+  Level level_;
   alignas(64) std::array<std::byte, kBlock * 8> raw_;
   FloatBlock block_;
 };
@@ -162,9 +207,10 @@ void expand_to_planar(const std::byte* source,
                       std::byte* target,
                       const ExpandShape& shape,
                       std::span<const float> scale,
-                      std::span<const float> bias) noexcept {
+                      std::span<const float> bias,
+                      Level level) noexcept {
   const Extents extents(shape);
-  PlaneWriter writer(shape, scale, bias);
+  PlaneWriter writer(shape, scale, bias, level);
   for (std::size_t sample = 0; sample < extents.samples; ++sample) {
     for (std::size_t begin = 0; begin < extents.pixels; begin += kBlock) {
       const std::size_t size = std::min(kBlock, extents.pixels - begin);
@@ -180,87 +226,14 @@ void expand_to_planar(const std::byte* source,
   }
 }
 
-// For one-byte sources: looks every element up in a table of the results for all 256 bytes.
-class ByteTable {
- public:
-  static bool is_worth_it(const ExpandShape& shape) noexcept {
-    const Extents extents(shape);
-    return extents.source_size == 1 && extents.channels <= kMaxChannels &&
-           extents.samples * extents.pixels >= 4 * kBytes;
-  }
-
-  ByteTable(const ExpandShape& shape,
-            std::span<const float> scale,
-            std::span<const float> bias) noexcept
-      : extents_(shape), is_planar_(shape.to_planar) {
-    std::array<std::byte, kBytes> bytes;
-    for (std::size_t i = 0; i < kBytes; ++i) {
-      bytes[i] = static_cast<std::byte>(i);
-    }
-    const ExpandShape one_channel{.samples = kBytes, .from = shape.from, .to = shape.to};
-    for (std::size_t channel = 0; channel < extents_.channels; ++channel) {
-      std::byte* results = table_.data() + channel * kBytes * extents_.target_size;
-      if (scale.empty()) {
-        convert(bytes.data(), shape.from, results, shape.to, kBytes);
-      } else {
-        normalise_interleaved(bytes.data(),
-                              results,
-                              one_channel,
-                              scale.subspan(channel, 1),
-                              bias.subspan(channel, 1));
-      }
-    }
-  }
-
-  void expand(const std::byte* source, std::byte* target) const noexcept {
-    with_width(extents_.target_size, [&]<class Raw>(Raw) {
-      const std::size_t sample_size = extents_.pixels * extents_.channels;
-      for (std::size_t sample = 0; sample < extents_.samples; ++sample) {
-        for (std::size_t begin = 0; begin < extents_.pixels; begin += kBlock) {
-          look_up<Raw>(
-              source + sample * sample_size, target + sample * sample_size * sizeof(Raw), begin);
-        }
-      }
-    });
-  }
-
- private:
-  static constexpr std::size_t kBytes = 256;
-  static constexpr std::size_t kMaxChannels = 4;
-
-  // A block of pixels of one sample, one channel after the other.
-  template <class Raw>
-  void look_up(const std::byte* __restrict source,
-               std::byte* __restrict target,
-               std::size_t begin) const noexcept {
-    const std::size_t channels = extents_.channels;
-    const std::size_t step = (is_planar_ ? 1 : channels) * sizeof(Raw);
-    const std::size_t end = std::min(begin + kBlock, extents_.pixels);
-    for (std::size_t channel = 0; channel < channels; ++channel) {
-      const std::byte* results = table_.data() + channel * kBytes * sizeof(Raw);
-      const std::byte* from = source + begin * channels + channel;
-      std::byte* to = target + channel * (is_planar_ ? extents_.pixels : 1) * sizeof(Raw);
-      to += begin * step;
-      for (std::size_t i = begin; i < end; ++i) {
-        std::memcpy(to, results + static_cast<std::size_t>(*from) * sizeof(Raw), sizeof(Raw));
-        from += channels;
-        to += step;
-      }
-    }
-  }
-
-  Extents extents_;
-  bool is_planar_;
-  std::array<std::byte, kMaxChannels * kBytes * 8> table_;
-};
-
 }  // namespace
 
 void expand(const std::byte* source,
             std::byte* target,
             const ExpandShape& shape,
             std::span<const float> scale,
-            std::span<const float> bias) noexcept {
+            std::span<const float> bias,
+            Level level) noexcept {
   assert(scale.size() == bias.size());
   assert(scale.empty() || scale.size() == static_cast<std::size_t>(shape.channels));
   const Extents extents(shape);
@@ -270,13 +243,11 @@ void expand(const std::byte* source,
   }
   const bool is_moving = shape.to_planar && extents.channels > 1 && extents.pixels > 1;
   if (scale.empty() && !is_moving) {
-    convert(source, shape.from, target, shape.to, count);
-  } else if (ByteTable::is_worth_it(shape)) {
-    ByteTable(shape, scale, bias).expand(source, target);
+    convert(source, shape.from, target, shape.to, count, level);
   } else if (is_moving) {
-    expand_to_planar(source, target, shape, scale, bias);
+    expand_to_planar(source, target, shape, scale, bias, level);
   } else {
-    normalise_interleaved(source, target, shape, scale, bias);
+    normalise_interleaved(source, target, shape, scale, bias, level);
   }
 }
 

@@ -3,6 +3,8 @@
 
 #include "headrace/data_type.h"
 
+#include "kernels/level.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -33,11 +35,13 @@ struct ExpandShape {
 /// \param target  Room for as many elements of type `shape.to`; must not overlap.
 /// \param scale   One factor a channel, or empty.
 /// \param bias    One summand a channel; empty when `scale` is.
+/// \param level   Instructions to use, which the processor must have; the results are the same.
 void expand(const std::byte* source,
             std::byte* target,
             const ExpandShape& shape,
             std::span<const float> scale,
-            std::span<const float> bias) noexcept;
+            std::span<const float> bias,
+            Level level = best_level()) noexcept;
 
 /// Computes the coefficients that subtract a mean and divide by a standard deviation.
 ///

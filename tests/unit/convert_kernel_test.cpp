@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -24,21 +25,23 @@ std::vector<std::byte> pack(DataType dtype, const std::vector<std::uint64_t>& el
   return bytes;
 }
 
-// Converts with the kernel and says which element, if any, is not what the reference gives.
+// Converts with every set of instructions and says which element, if any, is not the reference's.
 void expect_as_reference(DataType from, const std::vector<std::uint64_t>& elements, DataType to) {
   const std::vector<std::byte> source = pack(from, elements);
-  std::vector<std::byte> target(elements.size() * size_of(to), std::byte{0x55});
-  kernels::convert(source.data(), from, target.data(), to, elements.size());
+  std::vector<std::vector<std::byte>> targets;
+  for (const kernels::Level level : kernels::levels()) {
+    std::vector<std::byte>& target =
+        targets.emplace_back(elements.size() * size_of(to), std::byte{0x55});
+    kernels::convert(source.data(), from, target.data(), to, elements.size(), level);
+    EXPECT_EQ(target, targets.front())
+        << to_string(from) << " to " << to_string(to) << ", level " << static_cast<int>(level);
+  }
   for (std::size_t i = 0; i < elements.size(); ++i) {
-    const std::uint64_t actual = reference::load(to, target.data() + i * size_of(to));
+    const std::uint64_t actual = reference::load(to, targets.front().data() + i * size_of(to));
     const std::uint64_t expected = reference::convert(from, elements[i], to);
     ASSERT_EQ(actual, expected) << std::hex << to_string(from) << " 0x" << elements[i] << " became "
                                 << to_string(to) << " 0x" << actual << ", not 0x" << expected;
   }
-  // Other processors run other loops.
-  std::vector<std::byte> baseline(target.size(), std::byte{0xaa});
-  kernels::convert_baseline(source.data(), from, baseline.data(), to, elements.size());
-  EXPECT_EQ(baseline, target) << to_string(from) << " to " << to_string(to);
 }
 
 template <Element From, Element To>
@@ -67,26 +70,52 @@ TEST_P(ConvertKernel, MatchesReferenceForEveryTarget) {
   }
 }
 
+// Every count up to one that fills the widest vectors, and those around the blocks of a detour.
+std::vector<std::size_t> telling_counts() {
+  std::vector<std::size_t> counts(71);
+  std::iota(counts.begin(), counts.end(), std::size_t{0});
+  counts.insert(counts.end(), {127, 128, 129, 511, 512, 513, 1537});
+  return counts;
+}
+
+// Converts `count` elements from and to places `offset` bytes off, with a guard behind.
+void expect_guarded(DataType from,
+                    const std::vector<std::byte>& elements,
+                    DataType to,
+                    const std::vector<std::byte>& expected,
+                    std::size_t count,
+                    kernels::Level level) {
+  constexpr std::byte kGuard{0xa5};
+  const std::size_t offset = count % 8;
+  std::vector<std::byte> source(offset + count * size_of(from));
+  std::copy_n(elements.data(), count * size_of(from), source.data() + offset);
+  std::vector<std::byte> target(offset + count * size_of(to) + 64, kGuard);
+  kernels::convert(source.data() + offset, from, target.data() + offset, to, count, level);
+
+  std::vector<std::byte> wanted(target.size(), kGuard);
+  std::copy_n(expected.data(), count * size_of(to), wanted.data() + offset);
+  ASSERT_EQ(target, wanted) << to_string(from) << " to " << to_string(to) << ", " << count
+                            << ", level " << static_cast<int>(level);
+}
+
 TEST_P(ConvertKernel, AnyAlignmentAndCountGiveTheSameAndTouchNothingElse) {
-  constexpr std::size_t kLargest = 1537;
+  const std::vector<std::size_t> counts = telling_counts();
   const DataType from = GetParam();
   std::vector<std::uint64_t> elements;
-  reference::append_random(from, kLargest, elements);
-  elements.resize(kLargest);
-  const std::vector<std::byte> aligned = pack(from, elements);
+  reference::append_random(from, counts.back(), elements);
+  elements.resize(counts.back());
   for (const DataType to : kAllDataTypes) {
-    std::vector<std::byte> expected(kLargest * size_of(to));
-    kernels::convert(aligned.data(), from, expected.data(), to, kLargest);
-    for (const std::size_t count : {0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 511, 513, 1537}) {
-      const std::size_t offset = 1 + count % 7;
-      std::vector<std::byte> source(offset + count * size_of(from));
-      std::copy_n(aligned.data(), count * size_of(from), source.data() + offset);
-      std::vector<std::byte> target(offset + count * size_of(to) + 64, std::byte{0xa5});
-      kernels::convert(source.data() + offset, from, target.data() + offset, to, count);
-
-      std::vector<std::byte> wanted(target.size(), std::byte{0xa5});
-      std::copy_n(expected.data(), count * size_of(to), wanted.data() + offset);
-      ASSERT_EQ(target, wanted) << to_string(from) << " to " << to_string(to) << ", " << count;
+    std::vector<std::uint64_t> results;
+    for (const std::uint64_t element : elements) {
+      results.push_back(reference::convert(from, element, to));
+    }
+    const std::vector<std::byte> source = pack(from, elements);
+    const std::vector<std::byte> expected = pack(to, results);
+    for (const std::size_t count : counts) {
+      for (const kernels::Level level : kernels::levels()) {
+        expect_guarded(from, source, to, expected, count, level);
+        ASSERT_FALSE(HasFatalFailure());
+      }
     }
   }
 }

@@ -86,16 +86,40 @@ std::uint64_t expected_bits(const ExpandShape& shape,
   return reference::convert(DataType::float32, std::bit_cast<std::uint32_t>(result), shape.to);
 }
 
-// Expands with the kernel, unaligned and guarded, and compares every element.
-void expect_as_reference(const ExpandShape& shape, const Coefficients& coefficients) {
-  const std::vector<std::byte> batch = random_batch(shape);
-  std::vector<std::byte> source(batch.size() + 1);
-  std::copy(batch.begin(), batch.end(), source.begin() + 1);
-  std::vector<std::byte> target(count_of(shape) * size_of(shape.to) + 2, std::byte{0xa5});
-  expand(source.data() + 1, target.data() + 1, shape, coefficients.scale, coefficients.bias);
-  EXPECT_EQ(target.front(), std::byte{0xa5});
-  EXPECT_EQ(target.back(), std::byte{0xa5});
+// Expands with every set of instructions, `offset` bytes off and guarded; each must do the same.
+std::vector<std::byte> expanded(const ExpandShape& shape,
+                                const std::vector<std::byte>& batch,
+                                const Coefficients& coefficients,
+                                std::size_t offset) {
+  constexpr std::byte kGuard{0xa5};
+  std::vector<std::byte> source(offset + batch.size());
+  std::copy(batch.begin(), batch.end(), source.begin() + static_cast<std::ptrdiff_t>(offset));
+  std::vector<std::vector<std::byte>> results;
+  for (const Level level : levels()) {
+    std::vector<std::byte> target(count_of(shape) * size_of(shape.to) + 2 * offset, kGuard);
+    expand(source.data() + offset,
+           target.data() + offset,
+           shape,
+           coefficients.scale,
+           coefficients.bias,
+           level);
+    for (std::size_t i = 0; i < offset; ++i) {
+      EXPECT_EQ(target[i], kGuard);
+      EXPECT_EQ(target[target.size() - 1 - i], kGuard);
+    }
+    const std::byte* first = target.data() + offset;
+    results.emplace_back(first, first + target.size() - 2 * offset);
+    EXPECT_EQ(results.back(), results.front())
+        << testing::PrintToString(shape) << ", level " << static_cast<int>(level);
+  }
+  return results.front();
+}
 
+void expect_as_reference(const ExpandShape& shape,
+                         const Coefficients& coefficients,
+                         std::size_t offset = 1) {
+  const std::vector<std::byte> batch = random_batch(shape);
+  const std::vector<std::byte> target = expanded(shape, batch, coefficients, offset);
   const auto channels = static_cast<std::size_t>(shape.channels);
   const auto pixels = static_cast<std::size_t>(shape.height * shape.width);
   for (std::size_t i = 0; i < count_of(shape); ++i) {
@@ -104,7 +128,7 @@ void expect_as_reference(const ExpandShape& shape, const Coefficients& coefficie
     const std::size_t sample = i / channels / pixels;
     const std::size_t place = shape.to_planar ? (sample * channels + channel) * pixels + pixel : i;
     const std::uint64_t bits = reference::load(shape.from, batch.data() + i * size_of(shape.from));
-    const std::byte* address = target.data() + 1 + place * size_of(shape.to);
+    const std::byte* address = target.data() + place * size_of(shape.to);
     ASSERT_EQ(reference::load(shape.to, address), expected_bits(shape, bits, coefficients, channel))
         << testing::PrintToString(shape) << (coefficients.scale.empty() ? "" : ", normalised")
         << ", element " << i;
@@ -123,7 +147,6 @@ TEST_P(ExpandKernel, MatchesReferenceForEveryTarget) {
   const Coefficients coefficients = random_coefficients(3);
   for (const DataType to : kAllDataTypes) {
     for (const bool to_planar : {false, true}) {
-      // The smaller batch and the larger one take different ways for one-byte elements.
       for (const std::int64_t width : {5, 171}) {
         const ExpandShape shape{2, 3, width, 3, to_planar, GetParam(), to};
         expect_as_reference(shape, coefficients);
@@ -144,6 +167,21 @@ TEST(ExpandKernelShapes, AnyNumberOfChannelsAndPixels) {
           const ExpandShape shape{2, 1, width, channels, to_planar, from, DataType::float16};
           expect_as_reference(shape, random_coefficients(channels));
           expect_as_reference(shape, {});
+        }
+      }
+    }
+  }
+}
+
+TEST(ExpandKernelShapes, RowsOfAnyLengthAtAnyAlignment) {
+  for (const DataType from : {DataType::uint8, DataType::uint16, DataType::float32}) {
+    for (std::int64_t width = 1; width <= 70; ++width) {
+      for (const std::int64_t channels : {2, 3, 4}) {
+        for (const bool to_planar : {false, true}) {
+          const ExpandShape shape{2, 1, width, channels, to_planar, from, DataType::float16};
+          expect_as_reference(
+              shape, random_coefficients(channels), static_cast<std::size_t>(width % 8));
+          ASSERT_FALSE(testing::Test::HasFatalFailure());
         }
       }
     }
@@ -177,15 +215,18 @@ TEST(ExpandKernelRounding, ProductAndSumAreRoundedApart) {
   }
   const std::vector<float> scale{static_cast<float>(1 / (255 * 0.229))};
   const std::vector<float> bias{static_cast<float>(-0.485 / 0.229)};
-  std::vector<float> target(256);
-  expand(source.data(), std::as_writable_bytes(std::span(target)).data(), shape, scale, bias);
-  int distinguishing = 0;
-  for (std::size_t i = 0; i < target.size(); ++i) {
-    const auto x = static_cast<float>(i);
-    EXPECT_EQ(target[i], normalised(x, scale[0], bias[0])) << i;
-    distinguishing += std::fma(x, scale[0], bias[0]) != target[i] ? 1 : 0;
+  for (const Level level : levels()) {
+    std::vector<float> target(256);
+    std::byte* to = std::as_writable_bytes(std::span(target)).data();
+    expand(source.data(), to, shape, scale, bias, level);
+    int distinguishing = 0;
+    for (std::size_t i = 0; i < target.size(); ++i) {
+      const auto x = static_cast<float>(i);
+      EXPECT_EQ(target[i], normalised(x, scale[0], bias[0])) << i;
+      distinguishing += std::fma(x, scale[0], bias[0]) != target[i] ? 1 : 0;
+    }
+    EXPECT_GT(distinguishing, 20) << "the values would not show a contracted operation";
   }
-  EXPECT_GT(distinguishing, 20) << "the values would not show a contracted operation";
 }
 
 TEST(ExpandKernelRounding, InvalidOperationsGiveThePositiveQuietNaN) {
@@ -194,12 +235,15 @@ TEST(ExpandKernelRounding, InvalidOperationsGiveThePositiveQuietNaN) {
   const std::vector<float> zero{0.0F};
   std::vector<std::uint32_t> target(4);
   const ExpandShape shape{1, 2, 2, 1, false, DataType::float32, DataType::float32};
-  expand(std::as_bytes(std::span(source)).data(),
-         std::as_writable_bytes(std::span(target)).data(),
-         shape,
-         zero,
-         zero);
-  EXPECT_EQ(target, (std::vector<std::uint32_t>{0x7fc00000, 0x7fc00000, 0x7fc00000, 0}));
+  for (const Level level : levels()) {
+    expand(std::as_bytes(std::span(source)).data(),
+           std::as_writable_bytes(std::span(target)).data(),
+           shape,
+           zero,
+           zero,
+           level);
+    EXPECT_EQ(target, (std::vector<std::uint32_t>{0x7fc00000, 0x7fc00000, 0x7fc00000, 0}));
+  }
 }
 
 class NormaliseCoefficients : public testing::Test {
