@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks that the names in the public headers' comments exist.
+"""Checks that the names in the public headers' comments and the tests that pages name exist.
 
 Each name between back quotes in a comment of include/headrace must occur in the code (comments do
-not count) of include/ or src/, or be one of other people's names that ELSEWHERE describes.
+not count) of include/ or src/, or be one of other people's names that ELSEWHERE describes. Each
+`Suite.Test` in a page of docs/design must be a test below tests/.
 
     check_docs.py [ROOT]       checks the tree at ROOT (default: the one this file is in)
     check_docs.py --self-test  proves that the check finds a fault
@@ -35,6 +36,8 @@ ELSEWHERE = re.compile(
     r"unsigned|struct|class|using|namespace|main|memcpy|fork|throw|catch|try|delete|new)$|"
     r"cu[A-Z]|cuda[A-Z]?|CU[a-z_]|vk[A-Z]|Vk[A-Z]|VK_|kDL[A-Z]|DL[A-Z]|np$|torch$"
 )
+TEST = re.compile(r"`([A-Z]\w+\.[A-Z]\w+)`")
+TEST_MADE = re.compile(r"\bTEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\)")
 SOURCES = {".h", ".hpp", ".cpp", ".cc", ".cu", ".in"}
 
 
@@ -84,6 +87,37 @@ def check(root):
     ]
 
 
+def check_tests(root):
+    """Returns one line for each test that a page names and that is none."""
+    root = pathlib.Path(root)
+    made = set()
+    for file in sorted((root / "tests").rglob("*.cpp")):
+        made.update(map(".".join, TEST_MADE.findall(file.read_text(encoding="utf-8"))))
+    return [
+        f"{page.relative_to(root).as_posix()}:{number}: there is no test `{name}`"
+        for page in sorted((root / "docs" / "design").rglob("*.md"))
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1)
+        for name in TEST.findall(line)
+        if name not in made
+    ]
+
+
+def self_test_tests():
+    """Returns what the check got wrong on a small page."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path, text in (
+            ("docs/design/page.md", "`Thing.Works` and\n`Thing.Breaks`, `Other.Works`; `thing.size`\n"),
+            ("tests/a/thing_test.cpp", "TEST_F(Thing, Works) {}\n"),
+        ):
+            file = pathlib.Path(folder, path)
+            file.parent.mkdir(parents=True)
+            file.write_text(text, encoding="utf-8")
+        faults = check_tests(folder)
+        if [int(fault.split(":")[1]) for fault in faults] != [2, 2]:
+            return [f"expected two faults in line 2 of the page, found {faults}"]
+    return []
+
+
 def self_test():
     """Returns what the check got wrong on two small headers."""
     good = (
@@ -107,10 +141,11 @@ def self_test():
 
 def main():
     if sys.argv[1:] == ["--self-test"]:
-        faults = self_test()
+        faults = self_test() + self_test_tests()
     else:
         here = pathlib.Path(__file__).resolve().parent.parent
-        faults = check(sys.argv[1] if len(sys.argv) > 1 else here)
+        root = sys.argv[1] if len(sys.argv) > 1 else here
+        faults = check(root) + check_tests(root)
     for fault in faults:
         print(fault)
     print(f"check_docs: {len(faults)} fault(s)" if faults else "check_docs: passed")
