@@ -1,86 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host's own memory runs out at any moment of a take: nothing of the device is lost.
+#include "news.h"
 #include "support/core_helpers.h"
 
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <cstdlib>
 #include <new>
-
-// ThreadSanitizer's library defines the same operators, and no program may do so again.
-#if defined(__SANITIZE_THREAD__)
-#define HEADRACE_NEWS_ARE_TAKEN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define HEADRACE_NEWS_ARE_TAKEN 1
-#endif
-#endif
-
-namespace {
-#ifdef HEADRACE_NEWS_ARE_TAKEN
-constexpr bool kCanFailNews = false;
-#else
-constexpr bool kCanFailNews = true;
-#endif
-thread_local long news_until_failure = -1;  // of the calling thread; -1 for no failure
-}  // namespace
-
-#ifndef HEADRACE_NEWS_ARE_TAKEN
-// The whole program's, so that any allocation can be told to fail. Not inlined: GCC would take the
-// pairs for mismatched.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  return ::operator new (size, std::align_val_t{alignof(std::max_align_t)});
-}
-[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
-  if (news_until_failure >= 0 && news_until_failure-- == 0) {
-    throw std::bad_alloc();
-  }
-  void* memory = nullptr;
-  if (posix_memalign(&memory, static_cast<std::size_t>(alignment), size == 0 ? 1 : size) != 0) {
-    throw std::bad_alloc();
-  }
-  return memory;
-}
-[[gnu::noinline]] void* operator new(std::size_t size,
-                                     std::align_val_t alignment,
-                                     const std::nothrow_t& /*unused*/) noexcept {
-  try {
-    return ::operator new(size, alignment);
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
-}
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t& tag) noexcept {
-  return ::operator new (size, std::align_val_t{alignof(std::max_align_t)}, tag);
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
-}
-#endif
 
 namespace headrace::core {
 namespace {
 
 /// Runs `call`, whose allocation number `n` from 0 fails. \returns Whether it threw.
 bool throws_at(long n, const std::function<void()>& call) {
-  news_until_failure = n;
+  test::news_until_failure = n;
   bool has_thrown = false;
   try {
     call();
   } catch (const std::bad_alloc&) {
     has_thrown = true;
   }
-  news_until_failure = -1;
+  test::news_until_failure = -1;
   return has_thrown;
 }
 
@@ -93,7 +33,7 @@ void expect_nothing_lost(const MemoryManager& manager, const MockDevice& mock) {
 }
 
 void skip_where_news_cannot_fail() {
-  if (!kCanFailNews) {
+  if (!test::kNewsAreOurs) {
     GTEST_SKIP() << "ThreadSanitizer's library owns operator new";
   }
 }
