@@ -48,7 +48,8 @@ Engine::Engine(std::shared_ptr<SampleSource> source,
       mover_(config_.memory_manager.device(), config_.trace),
       memory_(config_.memory_manager, config_.byte_budget),
       slots_(memory_.slots_that_fit(layout_.get(), config_.prefetch_depth + 1)),
-      depth_(std::max<std::size_t>(slots_.size() - 1, 1)) {
+      depth_(std::max<std::size_t>(slots_.size() - 1, 1)),
+      read_ahead_(layout_ ? std::max<std::size_t>(layout_->row_bytes(), 1) : 1) {
   plan_ = std::make_unique<const Plan>(plan_config());
   spare_leases_.reserve(slots_.size());
 }
@@ -106,6 +107,7 @@ void Engine::begin_generation() {
   failures_seen_ = 0;
   empty_slots_locked();
   counts_ = {};
+  read_ahead_.begin();
   read_time_ = slot_wait_time_ = ship_time_ = batch_wait_time_ = handoff_time_ = {};
   ++generation_;
   phase_ = Phase::running;

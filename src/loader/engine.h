@@ -7,6 +7,7 @@
 #include "core/process.h"
 #include "loader/mover.h"
 #include "loader/plan.h"
+#include "loader/read_ahead.h"
 #include "loader/serial_feed.h"
 #include "loader/slot.h"
 #include "loader/slot_memory.h"
@@ -118,9 +119,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
   bool wait_for_last_use(const Slot& slot);
   /// Whether the loader stops, now or in that time.
   bool stops_within(std::chrono::milliseconds time);
-  void read_chunk(const Chunk& chunk, SampleView& view, Lock& lock, const std::string& track);
-  void read_rows(const Chunk& chunk, SampleView& view, std::vector<RowFailure>& failures) const;
-  void read_row(const Chunk& chunk, std::size_t row, std::uint64_t sample, SampleView& view) const;
   void ship(Slot& slot, Lock& lock);
   void list_failures(const Slot& slot) noexcept;
   [[nodiscard]] std::size_t rows_per_chunk(const Slot& slot) const;
@@ -129,6 +127,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
              Clock::time_point begin,
              Clock::time_point end,
              std::uint64_t batch) const noexcept;
+
+  // reading.cpp: the workers' calls of the source.
+  /// Rows that are asked for before it is looked whether more should be.
+  static constexpr std::uint64_t kAskedAtOnce = 32;
+  void ask_ahead(const Slot& slot, Lock& lock);
+  void ask_for(const PlannedBatch& batch, std::uint64_t row, Lock& lock);
+  void read_chunk(const Chunk& chunk, SampleView& view, Lock& lock, const std::string& track);
+  void read_rows(const Chunk& chunk, SampleView& view, std::vector<RowFailure>& failures) const;
+  void read_row(const Chunk& chunk, std::size_t row, std::uint64_t sample, SampleView& view) const;
 
   const core::ProcessStamp process_;
   std::atomic<bool> stopping_{false};           // looked at before every call of the source's
@@ -161,6 +168,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::uint64_t next_batch_ = 0;             // lowest batch not handed out
   std::vector<std::uint64_t> handed_early_;  // batches above it that were, sorted
   std::vector<std::unique_ptr<Lease>> spare_leases_;
+  ReadAhead read_ahead_;
   std::uint64_t failures_seen_ = 0;  // in batches handed out
   AsyncDataLoaderStats counts_;
   core::Histogram read_time_;

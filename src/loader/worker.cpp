@@ -24,10 +24,6 @@ constexpr std::size_t kChunkBytes = std::size_t{256} << 10;
 constexpr std::chrono::milliseconds kStopCheck{20};
 constexpr std::size_t kListedFailures = 16;
 
-std::span<std::byte> row_of(const Slot& slot, const BatchLayout::Part& part, std::size_t row) {
-  return {slot.host() + part.offset + row * part.row_bytes, part.row_bytes};
-}
-
 void copy_part(const Slot& slot, const BatchLayout::Part& part, const std::vector<float>& values) {
   if (!values.empty()) {
     std::memcpy(slot.host() + part.offset, values.data(), values.size() * sizeof(float));
@@ -121,6 +117,7 @@ Slot* Engine::slot_to_open_locked() {
 }
 
 void Engine::open_slot(Slot& slot, Lock& lock) {
+  ask_ahead(slot, lock);
   lock.unlock();
   const Clock::time_point begin = Clock::now();
   bool opened = false;
@@ -279,74 +276,6 @@ bool Engine::wait_for_last_use(const Slot& slot) {
 bool Engine::stops_within(std::chrono::milliseconds time) {
   Lock lock(mutex_);
   return work_.wait_for(lock, time, [this] { return phase_ != Phase::running; });
-}
-
-void Engine::read_chunk(const Chunk& chunk,
-                        SampleView& view,
-                        Lock& lock,
-                        const std::string& track) {
-  lock.unlock();
-  const Clock::time_point begin = Clock::now();
-  std::vector<RowFailure> failures;
-  std::exception_ptr error;  // Not of a row: there was no memory to note a row's failure in.
-  try {
-    read_rows(chunk, view, failures);
-  } catch (...) {
-    error = std::current_exception();
-  }
-  const Clock::time_point end = Clock::now();
-  lock.lock();
-  Slot& slot = *chunk.slot;
-  read_time_.add(end - begin);
-  trace(track, "read", begin, end, slot.plan.id);
-  if (stopping_) {
-    return;  // Rows may be missing, and nobody will ask for the batch.
-  }
-  try {
-    std::ranges::move(failures, std::back_inserter(slot.failures));
-  } catch (...) {
-    error = std::current_exception();
-  }
-  slot.error = error ? error : slot.error;
-  slot.rows_done += chunk.end - chunk.begin;
-  if (slot.rows_done == slot.plan.read_rows) {
-    ship(slot, lock);
-  }
-}
-
-void Engine::read_rows(const Chunk& chunk,
-                       SampleView& view,
-                       std::vector<RowFailure>& failures) const {
-  for (std::size_t row = chunk.begin; row < chunk.end && !stopping_; ++row) {
-    const std::uint64_t sample = plan_->sample(chunk.slot->plan, row);
-    try {
-      read_row(chunk, row, sample, view);
-    } catch (...) {
-      failures.push_back(sample_failure(row, sample, source_name_));
-      if (config_.on_error == OnError::raise) {
-        return;
-      }
-    }
-  }
-}
-
-void Engine::read_row(const Chunk& chunk,
-                      std::size_t row,
-                      std::uint64_t sample,
-                      SampleView& view) const {
-  const Slot& slot = *chunk.slot;
-  if (row < slot.plan.valid) {
-    slot.lease->ids[row] = sample;
-  }
-  const std::vector<BatchLayout::Part>& parts = slot.layout->parts();
-  view.input = row_of(slot, parts[0], row);
-  view.label = row_of(slot, parts[1], row);
-  view.fields.clear();
-  for (std::size_t part = 2; part < parts.size(); ++part) {
-    view.fields.push_back(row_of(slot, parts[part], row));
-  }
-  const std::uint64_t key = plan_->random_key(slot.plan.epoch, sample);
-  source_->read({.index = sample, .epoch = slot.plan.epoch, .random_key = key}, view);
 }
 
 void Engine::ship(Slot& slot, Lock& lock) {

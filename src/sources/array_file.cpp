@@ -90,6 +90,9 @@ class SwappedSource final : public SampleSource, public FileBacked {
   }
   [[nodiscard]] std::string name() const override { return rows_->name(); }
   void check_files() const override { rows_->check_files(); }
+  void will_need(std::span<const std::uint64_t> samples) const noexcept override {
+    rows_->will_need(samples);
+  }
 
  private:
   std::shared_ptr<const RowSource> rows_;

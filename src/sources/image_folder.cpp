@@ -3,6 +3,8 @@
 
 #include "headrace/error.h"
 
+#include "sources/file_backed.h"
+#include "sources/file_descriptor.h"
 #include "sources/folder.h"
 #include "sources/image_list.h"
 #include "sources/image_reader.h"
@@ -14,6 +16,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fcntl.h>
 #include <optional>
 #include <string>
 #include <utility>
@@ -50,7 +53,7 @@ std::string name_of(const ImageList& list) {
 }
 
 /// Images of a folder, read and decoded anew for each sample.
-class ImageFolder final : public SampleSource {
+class ImageFolder final : public SampleSource, public FileBacked {
  public:
   ImageFolder(ImageList list, const ImageRules& rules)
       : list_(std::move(list)), name_(name_of(list_)), rules_(rules) {}
@@ -59,6 +62,8 @@ class ImageFolder final : public SampleSource {
   [[nodiscard]] std::size_t size() const override { return list_.files.size(); }
   [[nodiscard]] std::string name() const override { return name_; }
   void read(const ReadContext& context, SampleView& into) const override;
+  void check_files() const override {}  // Each is opened anew, and none is mapped.
+  void will_need(std::span<const std::uint64_t> samples) const noexcept override;
 
  private:
   ImageList list_;
@@ -77,6 +82,18 @@ void ImageFolder::read(const ReadContext& context, SampleView& into) const {
   ImageReader::of_this_thread().read(path, rules_, into.input);
   const std::int64_t label = list_.files[context.index].class_index;
   std::memcpy(into.label.data(), &label, sizeof label);
+}
+
+void ImageFolder::will_need(std::span<const std::uint64_t> samples) const noexcept {
+  try {
+    std::string path;
+    for (const std::uint64_t sample : samples) {
+      list_.get_path(sample, path);
+      const FileDescriptor file = open_regular(path);
+      ::posix_fadvise(file.number(), 0, 0, POSIX_FADV_WILLNEED);
+    }
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): reading it says what is wrong
+  }
 }
 
 /// The one size of all images.

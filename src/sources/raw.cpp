@@ -5,6 +5,7 @@
 
 #include "sources/file_backed.h"
 #include "sources/mapped_file.h"
+#include "sources/read_request.h"
 #include "sources/row_source.h"
 #include "sources/sample_spec.h"
 
@@ -36,6 +37,13 @@ class RecordSource final : public SampleSource, public FileBacked {
   }
   [[nodiscard]] std::string name() const override { return file_->path().string(); }
   void check_files() const override { file_->check_not_shortened(); }
+  void will_need(std::span<const std::uint64_t> samples) const noexcept override {
+    const std::size_t record_bytes = sizes_.input_stride + sizes_.label_stride;
+    ReadRequest records(file_->bytes().size());
+    for (const std::uint64_t sample : samples) {
+      records.add(file_->bytes().subspan(sample * record_bytes, record_bytes));
+    }
+  }
 
  private:
   std::shared_ptr<const MappedFile> file_;

@@ -4,6 +4,7 @@
 #include "headrace/error.h"
 
 #include "sources/mapped_file.h"
+#include "sources/read_request.h"
 
 #include <fmt/format.h>
 
@@ -60,6 +61,22 @@ void RowSource::read(const ReadContext& context, SampleView& into) const {
 void RowSource::check_files() const {
   for (const std::shared_ptr<const MappedFile>& file : files_) {
     file->check_not_shortened();
+  }
+}
+
+void RowSource::will_need(std::span<const std::uint64_t> samples) const noexcept {
+  if (files_.empty()) {
+    return;
+  }
+  const std::uint64_t set_bytes = rows_.row_count * (rows_.input_stride + rows_.label_stride);
+  ReadRequest inputs(set_bytes);
+  ReadRequest labels(set_bytes);
+  for (const std::uint64_t sample : samples) {
+    const std::uint64_t row = rows_.order != nullptr ? rows_.order[sample] : sample;
+    inputs.add({rows_.inputs + row * rows_.input_stride, rows_.input_stride});
+    if (rows_.labels != nullptr) {
+      labels.add({rows_.labels + row * rows_.label_stride, rows_.label_stride});
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,7 @@ class RowSource final : public SampleSource, public FileBacked {
   [[nodiscard]] const RowView& rows() const noexcept { return rows_; }
 
   void check_files() const override;
+  void will_need(std::span<const std::uint64_t> samples) const noexcept override;
 
  private:
   SampleSpec spec_;

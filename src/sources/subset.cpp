@@ -33,6 +33,13 @@ class Subset final : public SampleSource, public sources::FileBacked {
       files->check_files();
     }
   }
+  void will_need(std::span<const std::uint64_t> samples) const noexcept override {
+    if (const auto* files = dynamic_cast<const sources::FileBacked*>(source_.get())) {
+      for (const std::uint64_t sample : samples) {
+        files->will_need({&indices_[sample], 1});
+      }
+    }
+  }
 
  private:
   std::shared_ptr<const SampleSource> source_;

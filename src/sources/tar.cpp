@@ -5,6 +5,7 @@
 #include "sources/file_backed.h"
 #include "sources/folder.h"
 #include "sources/image_rules.h"
+#include "sources/read_request.h"
 #include "sources/row_source.h"
 #include "sources/sample_spec.h"
 #include "sources/tar_samples.h"
@@ -65,6 +66,17 @@ class TarSource final : public SampleSource, public FileBacked {
   void check_files() const override {
     for (const Shard& shard : shards_) {
       shard->check_not_shortened();
+    }
+  }
+  void will_need(std::span<const std::uint64_t> samples) const noexcept override {
+    std::uint64_t set_bytes = 0;
+    for (const Shard& shard : shards_) {
+      set_bytes += shard->bytes().size();
+    }
+    ReadRequest inputs(set_bytes);
+    for (const std::uint64_t sample : samples) {
+      const Place& place = places_[sample];
+      inputs.add(place.shard->bytes().subspan(place.input.begin, place.input.size));
     }
   }
 
