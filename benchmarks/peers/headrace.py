@@ -52,8 +52,8 @@ class Headrace:
         return json.loads(self.call([self.delays_program, "waits", work.path, workers, work.batch,
                                      round(pause * 1e3), handoffs]))
 
-    def pixels(self, work, folder):
-        """All images in order, [N, IMAGE, IMAGE, 3], as a file in `folder` that is mapped."""
-        packed = pathlib.Path(folder) / "packed"
-        self.call([self.program, "pack", work.path, packed, "--image-size", f"{IMAGE}x{IMAGE}"])
+    def pixels(self, images, scratch, size=IMAGE):
+        """All images of a folder in order, [N, size, size, 3], as a file in `scratch` that is mapped."""
+        packed = pathlib.Path(scratch) / "packed"
+        self.call([self.program, "pack", images, packed, "--image-size", f"{size}x{size}"])
         return numpy.load(packed / "inputs.npy", mmap_mode="r")

@@ -28,7 +28,7 @@ def compare(headrace, peers, work, folder):
     print("pixels: mean absolute difference from headrace's, in levels of 255, over one batch")
     found = {}
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        mine = headrace.pixels(work, scratch)
+        mine = headrace.pixels(work.path, scratch)
         for peer in peers:
             for label in peer.loaders.get("images", []):
                 try:
