@@ -23,22 +23,22 @@ class Contestant:
         self.name, self.measure, self.sweep = name, measure, sweep
         self.workers, self.rounds, self.failure = None, [], ""
 
-    def try_workers(self, score):
-        """Keeps the number of workers with the highest `score` of what is measured."""
+    def try_workers(self, seconds):
+        """Keeps the number of workers that gives the most samples a second."""
         tried = {}
         for workers in self.sweep:
             try:
-                tried[workers] = score(self.measure(workers))
+                tried[workers] = self.measure(workers, seconds)["samples_per_second"]
             except RuntimeError as error:
                 self.failure = str(error)
         if tried:
             self.workers, self.failure = max(tried, key=tried.get), ""
 
-    def run(self):
+    def run(self, seconds):
         if self.failure:
             return
         try:
-            self.rounds.append(self.measure(self.workers))
+            self.rounds.append(self.measure(self.workers, seconds))
         except RuntimeError as error:
             self.failure = str(error)
 
@@ -76,25 +76,22 @@ class Plan:
     def run_rates(self, work):
         print(f"{work.name}: {work.title}, batches of {work.batch}")
         workloads.read_once(work.path)
-        mine = Contestant("headrace", lambda workers: self.headrace.rate(work, workers, self.seconds), self.sweep())
+        mine = Contestant("headrace", functools.partial(self.headrace.rate, work), self.sweep())
         all_of_them = list(self.contestants(work.name, [mine], lambda peer, label: functools.partial(
-            self.rate_of, peer, work, label)))
+            peer.rate, work, label)))
         self.compete(all_of_them)
         if work.name == "rows":
             self.best = {one.name: one.workers for one in all_of_them}
         first = [(one, f"{one.median('first_batch_ms'):.3g}" if one.rounds else "") for one in all_of_them]
         return self.report(work.name, all_of_them, ["first batch ms"], {one: [text] for one, text in first})
 
-    def rate_of(self, peer, work, label, workers):
-        return peer.rate(work, label, workers, self.seconds)
-
     def run_slow(self):
         print(f"slow: samples that sleep {SLOW['seconds'] * 1e3:g} ms, one in 50 of them 20 ms, batches of 32, "
               f"{SLOW_WORKERS} workers; none could be faster than {SLOW_WORKERS / SLOW_MEAN:.0f} samples/s")
-        mine = [Contestant(f"headrace, {order}", lambda workers, order=order: self.headrace.slow(
-            SLOW, workers, self.seconds, order), [SLOW_WORKERS]) for order in ("ordered", "unordered")]
-        all_of_them = list(self.contestants("slow", mine, lambda peer, label: lambda workers: peer.slow(
-            SLOW, label, workers, self.seconds)))
+        mine = [Contestant(f"headrace, {order}", functools.partial(self.headrace.slow, SLOW, order), [])
+                for order in ("ordered", "unordered")]
+        all_of_them = list(self.contestants("slow", mine, lambda peer, label: functools.partial(
+            peer.slow, SLOW, label)))
         for one in all_of_them:
             one.workers = SLOW_WORKERS
         self.take_turns(all_of_them)
@@ -104,13 +101,13 @@ class Plan:
 
     def compete(self, contestants):
         for one in contestants:
-            one.try_workers(lambda result: result["samples_per_second"])
+            one.try_workers(self.seconds / 2)
         self.take_turns(contestants)
 
     def take_turns(self, contestants):
         for _ in range(self.repeats):
             for one in contestants:
-                one.run()
+                one.run(self.seconds)
 
     def report(self, name, contestants, more_head, more):
         mine = contestants[0]
@@ -139,8 +136,8 @@ class Plan:
         pass_batches = -(-work.samples // work.batch)
         handoffs = min(200, pass_batches // 2)
         print(f"delays: of a consumer that pauses {PAUSE * 1e3:g} ms before each of {handoffs} batches of 'rows'")
-        mine = Contestant("headrace", lambda workers: self.headrace.delays(work, workers, PAUSE, handoffs), [])
-        all_of_them = list(self.contestants("rows", [mine], lambda peer, label: lambda workers: peer.delays(
+        mine = Contestant("headrace", lambda workers, _: self.headrace.delays(work, workers, PAUSE, handoffs), [])
+        all_of_them = list(self.contestants("rows", [mine], lambda peer, label: lambda workers, _: peer.delays(
             work, label, workers, PAUSE, handoffs)))
         for one in all_of_them:
             one.workers = self.best.get(one.name, self.cores)

@@ -28,13 +28,12 @@ class Headrace:
         return done.stdout
 
     def rate(self, work, workers, seconds):
-        """As measures.rate: of the second pass and those after it, at least `seconds` of them."""
-        short = self.stream(work, workers, 2)
-        passes = 1 + max(1, math.ceil(seconds * short["samples_per_second"] / work.samples))
+        """Of about `seconds` of whole passes, without the first batch."""
+        short = self.stream(work, workers, 1)
+        passes = max(1, math.ceil(seconds * short["samples_per_second"] / work.samples))
         report = self.stream(work, workers, passes)
         counted = report["samples"] - work.batch
         return {"samples_per_second": counted / (report["seconds"] - report["first_batch_ms"] / 1e3),
-                "samples_of_pass": report["samples"] // report["epochs"],
                 "first_batch_ms": report["first_batch_ms"], "bound_by": report["bound_by"],
                 "handoff_us": report["handoff_us"]}
 
@@ -44,7 +43,7 @@ class Headrace:
                                      "--epochs", passes, "--workers", workers, "--device", "host",
                                      "--json", "-", *size]))
 
-    def slow(self, settings, workers, seconds, order):
+    def slow(self, settings, order, workers, seconds):
         return json.loads(self.call([self.delays_program, "slow", workers, settings["samples"],
                                      round(settings["seconds"] * 1e6), seconds, order]))
 

@@ -6,19 +6,25 @@ import time
 
 
 def rate(loader, seconds):
-    """Samples a second over whole passes, at least `seconds` of them, after one that is not counted."""
+    """Samples a second of `seconds`, pass after pass, after a pass, or as many seconds, that do not count."""
     begin = time.perf_counter()
-    passes = loader.epoch()
-    samples = len(next(passes))
+    batches = loader.epoch()
+    next(batches)
     first = time.perf_counter() - begin
-    samples += sum(len(inputs) for inputs in passes)
-    counted = 0
-    begin = time.perf_counter()
+    for _ in batches:
+        if time.perf_counter() - begin > seconds:
+            break
+    begin, counted = time.perf_counter(), 0
     while time.perf_counter() - begin < seconds:
-        counted += sum(len(inputs) for inputs in loader.epoch())
+        inputs = next(batches, None)
+        if inputs is None:
+            batches = loader.epoch()
+        else:
+            counted += len(inputs)
     taken = time.perf_counter() - begin
+    batches.close()
     loader.stop()
-    return {"samples_per_second": counted / taken, "samples_of_pass": samples, "first_batch_ms": first * 1e3}
+    return {"samples_per_second": counted / taken, "first_batch_ms": first * 1e3}
 
 
 def delays(loader, pass_batches, pause, handoffs):

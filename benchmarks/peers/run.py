@@ -3,7 +3,7 @@
 """Compares Headrace's loader with its peers, on the CPU.
 
 All do the same work on the same cores: the same files, in page cache, in shuffled order, to batches of the
-same pixels, which are checked. Start-up and a first pass are left out. The number of workers of each is swept
+same pixels, which are checked. Start-up is left out. The number of workers of each is swept
 once and its best taken; then all run in turn, as often as --repeats says, and medians are printed.
 
     benchmarks/peers/run.py build/release/headrace --cores 2
@@ -35,7 +35,7 @@ def parse(names):
     parser.add_argument("program", help="the program headrace, of a build with HEADRACE_BENCHMARKS")
     parser.add_argument("--cores", type=int, default=2, help="processors to use (default: 2)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds with the best settings (default: 3)")
-    parser.add_argument("--seconds", type=float, default=3, help="of each measurement (default: 3)")
+    parser.add_argument("--seconds", type=float, default=2, help="of each measurement (default: 2)")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", choices=names,
                         help=f"workloads and peers to run, of {', '.join(names)}")
     parser.add_argument("--small", action="store_true", help="little data, to try the command itself")

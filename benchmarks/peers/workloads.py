@@ -25,7 +25,7 @@ class Workload:
 def ensure(root, small=False):
     """Makes what is missing below the folder `root`; returns the workloads by name."""
     root = pathlib.Path(root) / ("small" if small else "full")
-    rows, tar_rows, images = (5_000, 2_000, 160) if small else (100_000, 20_000, 1_000)
+    rows, tar_rows, images = (5_000, 2_000, 160) if small else (100_000, 8_000, 1_000)
     photographs = root / "photographs"
     make_photographs.ensure(photographs, root.parent / "photographs-originals", images)
     made = [

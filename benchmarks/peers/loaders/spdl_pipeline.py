@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SPDL: a pipeline of threads, images decoded and resized by FFmpeg with the lock of Python released."""
 
+import itertools
 import random
 import time
 
@@ -144,8 +145,12 @@ def stack_arrays(samples):
 
 
 def tar_loader(work, workers, shuffle, load):
-    return PipelineLoader(lambda: members(work, shuffle),
-                          [lambda builder: builder.aggregate(work.batch), on_each(load, workers)], workers)
+    """The source makes batches, since a pipeline's stage costs each item as much as a row's decoding."""
+    def batches():
+        samples = members(work, shuffle)
+        return iter(lambda: list(itertools.islice(samples, work.batch)), [])
+
+    return PipelineLoader(batches, [on_each(load, workers)], workers)
 
 
 def tar_rows(work, workers, shuffle):
