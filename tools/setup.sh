@@ -6,6 +6,7 @@
 #   tools/setup.sh test      ... and the tests
 #   tools/setup.sh ci        ... and everything that .ci/run uses
 #   tools/setup.sh coverage  what `make coverage` uses
+#   tools/setup.sh peers     what benchmarks/peers measures against, besides packages of PyPI
 #
 # Uses apt-get, with sudo when not root. Does nothing, quickly, when nothing is missing.
 set -eu
@@ -20,8 +21,13 @@ case "${1:-}" in
   test) packages=$test ;;
   ci) packages=$ci ;;
   coverage) packages="$test gcovr" ;;
+  # FFmpeg's libraries are SPDL's.
+  peers)
+    packages='python3-venv python3-numpy python3-pil python3-torch python3-torchvision
+      libavdevice59 libavfilter8 libavformat59 libavcodec59'
+    ;;
   *)
-    echo "usage: tools/setup.sh demo|test|ci|coverage" >&2
+    echo "usage: tools/setup.sh demo|test|ci|coverage|peers" >&2
     exit 2
     ;;
 esac

@@ -149,6 +149,7 @@ void Engine::end_running() noexcept {
     phase_ = phase_ == Phase::running ? Phase::stopped : phase_;
     stopping_ = true;
     work_.notify_all();
+    retry_.notify_all();
     ready_.notify_all();
   }
   if (serial_) {
@@ -250,7 +251,7 @@ void Engine::recycle(std::unique_ptr<Lease> lease) noexcept {
   for (Slot& slot : slots_) {
     slot.retry = slot.retry || slot.lacks_memory();  // Also when an attempt is under way.
   }
-  work_.notify_all();
+  retry_.notify_all();
 }
 
 }  // namespace headrace::loader

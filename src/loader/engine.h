@@ -60,6 +60,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
  private:
   enum class Phase { idle, running, stopped };
 
+  class Wake;
+
   /// Rows `begin` to `end` of a slot, for one worker.
   struct Chunk {
     Slot* slot = nullptr;
@@ -100,7 +102,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Slot* starved_slot_locked();
   GPUBatch hand_out(Slot& slot, const std::shared_ptr<core::StreamState>& stream, Lock& lock);
   GPUBatch make_batch(Slot& slot, const std::shared_ptr<core::StreamState>& stream);
-  void note_handed_out(std::uint64_t batch);
+  /// Returns by how many batches the window moved on.
+  std::uint64_t note_handed_out(std::uint64_t batch);
   void count_failures(const Slot& slot);
 
   // worker.cpp: the workers' side.
@@ -155,7 +158,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Mover mover_;  // guarded by ship_
 
   mutable std::mutex mutex_;
-  std::condition_variable work_;   // there may be something for a worker
+  std::condition_variable work_;   // there may be something for an idle worker
+  std::condition_variable retry_;  // a worker that waits for memory may try again, or must end
   std::condition_variable ready_;  // there may be something for a consumer
   Phase phase_ = Phase::idle;
   std::uint64_t generation_ = 0;

@@ -28,6 +28,34 @@ bool is_being_tried(const Slot& slot) {
 
 }  // namespace
 
+/// Wakes whom a batch's leaving concerns, once the consumer has it and the lock is free: woken
+/// earlier they would take the consumer's lock, or its processor, while it is still here.
+class Engine::Wake {
+ public:
+  Wake(Engine& engine, Lock& lock, std::uint64_t passed)
+      : engine_(engine), lock_(lock), passed_(passed), is_last_(engine.is_finished_locked()) {}
+  Wake(const Wake&) = delete;
+  Wake& operator=(const Wake&) = delete;
+  ~Wake() {
+    if (lock_.owns_lock()) {
+      lock_.unlock();
+    }
+    // One slot takes one worker to open it, which then wakes the others to fill it.
+    if (passed_ == 1 && !is_last_) {
+      engine_.work_.notify_one();
+    } else if (passed_ != 0) {
+      engine_.work_.notify_all();
+    }
+    engine_.ready_.notify_all();
+  }
+
+ private:
+  Engine& engine_;
+  Lock& lock_;
+  std::uint64_t passed_;  // batches that the window moved on by
+  bool is_last_;
+};
+
 std::optional<GPUBatch> Engine::get(const Stream& stream, bool may_wait) {
   const Clock::time_point called = Clock::now();
   const std::shared_ptr<core::StreamState> consumer = resolve(stream);
@@ -72,7 +100,7 @@ void Engine::ask_for_memory_locked(Asked& asked, bool may_wait) {
   if (asked.batch != slot->batch) {
     asked = {slot->batch, slot->attempts_begun};
     slot->retry = true;
-    work_.notify_all();
+    retry_.notify_all();
   }
   if (!may_wait) {
     std::rethrow_exception(slot->starved);
@@ -84,6 +112,9 @@ GPUBatch Engine::deliver(Slot& slot,
                          Lock& lock,
                          Clock::time_point called,
                          bool waited) {
+  slot.state = Slot::State::empty;
+  const std::uint64_t passed = note_handed_out(slot.batch);
+  const Wake wake(*this, lock, passed);
   if (waited) {
     const Clock::time_point ready = Clock::now();
     batch_wait_time_.add(ready - called);
@@ -115,10 +146,6 @@ Slot* Engine::starved_slot_locked() {
 GPUBatch Engine::hand_out(Slot& slot,
                           const std::shared_ptr<core::StreamState>& stream,
                           Lock& lock) {
-  slot.state = Slot::State::empty;
-  note_handed_out(slot.batch);
-  work_.notify_all();
-  ready_.notify_all();
   count_failures(slot);
   if (slot.error) {
     std::rethrow_exception(slot.error);
@@ -135,10 +162,10 @@ GPUBatch Engine::hand_out(Slot& slot,
   return batch;
 }
 
-void Engine::note_handed_out(std::uint64_t batch) {
+std::uint64_t Engine::note_handed_out(std::uint64_t batch) {
   if (batch != next_batch_) {
     handed_early_.insert(std::ranges::lower_bound(handed_early_, batch), batch);
-    return;
+    return 0;
   }
   ++next_batch_;
   auto passed = handed_early_.begin();
@@ -147,6 +174,7 @@ void Engine::note_handed_out(std::uint64_t batch) {
     ++passed;
   }
   handed_early_.erase(handed_early_.begin(), passed);
+  return next_batch_ - batch;
 }
 
 void Engine::count_failures(const Slot& slot) {

@@ -236,8 +236,8 @@ bool Engine::drop_from_empty() {
 
 bool Engine::begin_attempt(Slot& slot) {
   Lock lock(mutex_);
-  work_.wait(lock,
-             [this, &slot] { return slot.retry || !slot.starved || phase_ != Phase::running; });
+  retry_.wait(lock,
+              [this, &slot] { return slot.retry || !slot.starved || phase_ != Phase::running; });
   slot.retry = false;
   ++slot.attempts_begun;
   return phase_ == Phase::running;
@@ -275,7 +275,7 @@ bool Engine::wait_for_last_use(const Slot& slot) {
 
 bool Engine::stops_within(std::chrono::milliseconds time) {
   Lock lock(mutex_);
-  return work_.wait_for(lock, time, [this] { return phase_ != Phase::running; });
+  return retry_.wait_for(lock, time, [this] { return phase_ != Phase::running; });
 }
 
 void Engine::ship(Slot& slot, Lock& lock) {
