@@ -59,6 +59,7 @@ class ImageFolder final : public SampleSource {
   [[nodiscard]] SampleSpec spec() const override { return spec_of(size_); }
   [[nodiscard]] std::size_t size() const override { return list_.files.size(); }
   [[nodiscard]] std::string name() const override { return name_; }
+  [[nodiscard]] std::uint64_t fingerprint() const override { return list_.fingerprint; }
   void read(const ReadContext& context, SampleView& into) const override;
 
  private:

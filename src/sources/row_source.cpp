@@ -3,6 +3,7 @@
 
 #include "headrace/error.h"
 
+#include "sources/fingerprint.h"
 #include "sources/mapped_file.h"
 
 #include <fmt/format.h>
@@ -61,6 +62,17 @@ void RowSource::check_files() const {
   for (const std::shared_ptr<const MappedFile>& file : files_) {
     file->check_not_shortened();
   }
+}
+
+std::uint64_t RowSource::fingerprint() const {
+  check_files();
+  Fingerprint rows("rows");
+  rows.add(spec_);
+  rows.add_content({rows_.inputs, rows_.row_count * rows_.input_stride});
+  rows.add_content({rows_.labels, rows_.row_count * rows_.label_stride});
+  // That no row was chosen leaves no order.
+  const bool is_whole = rows_.order == nullptr && rows_.sample_count == rows_.row_count;
+  return is_whole ? rows.value() : fingerprint_of_subset(rows.value(), order_);
 }
 
 void check_read(std::string_view name,
