@@ -3,11 +3,13 @@
 
 #include "headrace/source.h"
 
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 namespace headrace::test {
 
-/// Samples that are their own numbers.
+/// Samples that are their own numbers. Some take long, so that batches behind them are ready first.
 class RankSource final : public SampleSource {
  public:
   explicit RankSource(std::size_t size) : size_(size) {}
@@ -17,6 +19,9 @@ class RankSource final : public SampleSource {
   }
   [[nodiscard]] std::size_t size() const override { return size_; }
   void read(const ReadContext& context, SampleView& into) const override {
+    if (context.index % 16 == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     std::memcpy(into.input.data(), &context.index, sizeof(context.index));
   }
 
