@@ -200,9 +200,8 @@ void add_care(CLI::App& app, StreamOptions& options) {
                  options.resume_from.assign(files.begin(), files.end());
                  return true;
                },
-               "Go on from where all ranks of another run were, when --state has no FILE yet; one "
-               "FILE of each rank")
-            ->type_name("FILE...")
+               "Where --state has no FILE yet: go on from those of every rank of another run")
+            ->type_name("FILE")
             ->expected(1, CLI::detail::expected_max_vector_size)
             ->allow_extra_args());
   group(app.add_flag("--verify",

@@ -236,7 +236,7 @@ int StreamRun::conclude() {
   const bool is_nothing_left = report_.is_resumed && report_.batches == 0 && report_.signal == 0;
   print_results(is_nothing_left
                     ? fmt::format("Nothing is left to load: {} says that the last epoch is done. "
-                                  "Remove it to start over.\n",
+                                  "Start over without it.\n",
                                   resume_origin_)
                     : to_text(report_),
                 options_.json);
