@@ -7,14 +7,16 @@
 #   make format    format the sources             make check-format   only look
 #   make asan      tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make tsan      tests under ThreadSanitizer
+#   make fuzz      hostile files, made up for FUZZ_SECONDS a format
 #   make tidy      clang-tidy
 #   make coverage  which lines the tests run
 #   make clean     remove what was built
 
 JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 40
 DATA := data/digits
 .DEFAULT_GOAL := help
-.PHONY: help demo test format check-format layers asan tsan tidy coverage clean
+.PHONY: help demo test format check-format layers asan tsan fuzz tidy coverage clean
 
 help:
 	@sed -n 's/^#  //p' Makefile
@@ -45,6 +47,13 @@ asan tsan:
 	@tools/setup.sh ci
 	@$(call workflow,$@)
 	@echo "make $@: passed"
+
+fuzz:
+	@tools/setup.sh ci
+	@$(call configure,fuzz) >/dev/null
+	@cmake --build --preset fuzz --parallel $(JOBS)
+	@fuzz/run.sh $(FUZZ_SECONDS)
+	@echo "make fuzz: passed"
 
 tidy:
 	@tools/setup.sh ci

@@ -29,6 +29,7 @@ ROOMS = {
     "src/registry": ("headrace core registry", "fmt"),
     "src/cli": ("headrace cli", "fmt cli11 json spdlog"),
     "examples": ("headrace", "fmt eigen"),
+    "fuzz": ("headrace core sources cli fuzz", "image"),
     "benchmarks/gpu": ("headrace", "vendor:cuda rmm torch"),
     "benchmarks": ("headrace benchmarks", "fmt json benchmark mimalloc"),
     "tests/unit": (INTERNAL_TESTS[0] + " benchmarks", INTERNAL_TESTS[1]),
@@ -122,7 +123,7 @@ def check(root):
     """Returns one line for each include below `root` that is not allowed."""
     root = pathlib.Path(root)
     faults = []
-    for top in ("include", "src", "examples", "benchmarks", "tests"):
+    for top in ("include", "src", "examples", "benchmarks", "fuzz", "tests"):
         for file in sorted((root / top).rglob("*")):
             path = file.relative_to(root).as_posix()
             if file.suffix not in SOURCES or not file.is_file() or path.startswith(OUTSIDE):

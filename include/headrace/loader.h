@@ -150,9 +150,9 @@ class HEADRACE_EXPORT AsyncDataLoader {
   ///                serial source cannot serve.
   AsyncDataLoader(std::shared_ptr<DataSource> source, AsyncDataLoaderConfig config);
 
-  /// Loads from a random-access source, which all workers read at once.
+  /// Loads from a random-access source, which all workers read at once; asks for its fingerprint.
   ///
-  /// \throws Error  `invalid_argument` for a setting out of range or no source.
+  /// \throws Error  `invalid_argument` for a setting out of range or no source; as `fingerprint`.
   AsyncDataLoader(std::shared_ptr<SampleSource> source, AsyncDataLoaderConfig config);
 
   AsyncDataLoader(AsyncDataLoader&&) noexcept = default;

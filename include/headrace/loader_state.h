@@ -27,6 +27,7 @@ struct HEADRACE_EXPORT LoaderState {
   };
 
   std::uint64_t dataset_size = 0;  ///< Samples of one epoch; restore refuses another number.
+  std::uint64_t fingerprint = 0;   ///< The source's; restore refuses another. 0 is not checked.
   std::uint64_t seed = 0;          ///< Seed of the order; restore refuses another.
   bool shuffle = false;            ///< Restore refuses another.
   std::uint64_t epoch = 0;         ///< Epoch of the next batch.
@@ -36,7 +37,8 @@ struct HEADRACE_EXPORT LoaderState {
   std::vector<Early> early = {};   ///< Sorted, without overlap, none before (`epoch`, `place`).
 
   /// The state as one line of JSON: an object of the members above and a `version`, where `early`
-  /// is an array of [epoch, begin, end].
+  /// is an array of [epoch, begin, end] and `fingerprint`, left out when it is 0, a text of 16
+  /// hexadecimal digits.
   [[nodiscard]] std::string to_json() const;
 
   /// Reads what `to_json` wrote; unknown members are ignored.
@@ -49,10 +51,11 @@ struct HEADRACE_EXPORT LoaderState {
   /// Place and epoch are those of the least state, for only before it has every rank handed out its
   /// share. `early` is the union of all states' ranges: each was really handed out. So a run
   /// restored from the result misses nothing; what it repeats is what a rank that was ahead had
-  /// handed out in order beyond the least state. `batch_id` is the least.
+  /// handed out in order beyond the least state. `batch_id` is the least; `fingerprint` is the one
+  /// of the states that know it.
   ///
   /// \throws Error  `invalid_argument` when `states` is empty, a state contradicts itself, or they
-  ///                are of different data, seed or shuffle.
+  ///                are of different data (`dataset_size`, `fingerprint`), seed or shuffle.
   static LoaderState merge(std::span<const LoaderState> states);
 
   friend bool operator==(const LoaderState&, const LoaderState&) = default;

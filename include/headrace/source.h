@@ -104,6 +104,18 @@ class HEADRACE_EXPORT SampleSource {
 
   /// What the samples are, for reports and errors: a path or a short description.
   [[nodiscard]] virtual std::string name() const;
+
+  /// A number that tells this data set from others, by which a loader refuses the state of a set
+  /// that has changed. Sources of `open_source`, `open_memory` and `subset` look at parts of the
+  /// content, at about the same cost for a set of any size: a copy elsewhere has the same number,
+  /// and a change between those parts is not seen.
+  ///
+  /// The default knows spec and size alone. Another one should be the same on every machine, and
+  /// must not depend on where the data lie or how they are called.
+  ///
+  /// \returns 0 when it is not known; then nothing is checked.
+  /// \throws Error  `io` when the data cannot be looked at.
+  [[nodiscard]] virtual std::uint64_t fingerprint() const;
 };
 
 /// Width and height in pixels.

@@ -194,6 +194,16 @@ void add_care(CLI::App& app, StreamOptions& options) {
             "FILE",
             "Keep in FILE how far the run is, and go on from there; one FILE a rank",
             into(options.state)));
+  group(app.add_option(
+               "--resume-from",
+               [&options](const CLI::results_t& files) {
+                 options.resume_from.assign(files.begin(), files.end());
+                 return true;
+               },
+               "Where --state has no FILE yet: go on from those of every rank of another run")
+            ->type_name("FILE")
+            ->expected(1, CLI::detail::expected_max_vector_size)
+            ->allow_extra_args());
   group(app.add_flag("--verify",
                      options.verify,
                      "Compare every batch with a separate read: bit-exact, each sample once"));

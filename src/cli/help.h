@@ -26,6 +26,8 @@ inline constexpr const char* kStreamNotes =
     "  headrace stream mnist --split t10k --batch 512 --workers 4 --trace trace.json\n"
     "  headrace stream data --epochs 100 --shuffle --state run.state   # again: goes on from "
     "there\n"
+    "  headrace stream data --epochs 100 --shuffle --shard 0/2 --state new-0 --resume-from old-0 "
+    "old-1 old-2\n"
     "  torchrun --nproc-per-node 4 --no-python headrace stream data --shard auto\n"
     "\n"
     "The last dimension of inputs is the channels; inputs of shape [H, W] have one channel.\n"

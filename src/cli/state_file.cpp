@@ -4,6 +4,7 @@
 #include "headrace/error.h"
 
 #include "cli/files.h"
+#include "cli/saved_state.h"
 
 #include <fmt/format.h>
 
@@ -12,41 +13,37 @@
 #include <utility>
 
 namespace headrace::cli {
-namespace {
-
-/// Far more than any state has.
-constexpr std::uint64_t kMostBytes = std::uint64_t{64} << 20;
-
-}  // namespace
 
 StateFile::StateFile(std::filesystem::path path, const StateOwner& owner)
-    : path_(std::move(path)),
-      owner_(owner),
-      writer_(std::chrono::milliseconds(500), [this] { write_offered(); }) {}
+    : path_(std::move(path)), owner_(owner) {}
 
 std::optional<LoaderState> StateFile::load() {
   std::error_code error;
   if (!std::filesystem::exists(path_, error)) {
     return std::nullopt;
   }
-  content_ = read_file(path_, kMostBytes);
-  if (content_.empty()) {
-    throw Error(ErrorCode::corrupt_data, "The file is empty; remove it to start over.");
-  }
-  LoaderState state = LoaderState::from_json(content_);
-  const StateOwner owner = state_owner(content_).value_or(StateOwner{});
-  const Shard& shard = owner.shard;
+  SavedState saved = read_saved_state(path_);
+  const Shard& shard = saved.owner.shard;
   const bool is_own = shard.rank == owner_.shard.rank &&
                       shard.world_size == owner_.shard.world_size &&
-                      owner.batch_size == owner_.batch_size;
+                      saved.owner.batch_size == owner_.batch_size;
   if (shard.world_size > 1 && !is_own) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("It is of shard {}/{} with batches of {}, and speaks for no other.",
-                            shard.rank,
-                            shard.world_size,
-                            owner.batch_size));
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("It is of shard {}/{} with batches of {}, and speaks for no other; to go "
+                    "on with others, name a new file, and those of all ranks with "
+                    "--resume-from.",
+                    shard.rank,
+                    shard.world_size,
+                    saved.owner.batch_size));
   }
-  return state;
+  content_ = std::move(saved.text);
+  return saved.state;
+}
+
+void StateFile::begin(const LoaderState& state) {
+  replace(to_json(state, owner_));
+  writer_.emplace(std::chrono::milliseconds(500), [this] { write_offered(); });
 }
 
 void StateFile::offer(const LoaderState& state) {
@@ -59,7 +56,7 @@ void StateFile::offer(const LoaderState& state) {
 
 void StateFile::replace(std::string text) {
   std::error_code error;
-  if (std::filesystem::exists(path_, error) && read_file(path_, kMostBytes) != content_) {
+  if (std::filesystem::exists(path_, error) && read_file(path_, kMostStateBytes) != content_) {
     throw Error(ErrorCode::io,
                 fmt::format("State file '{}' was changed by another process; every rank and every "
                             "run needs one of its own.",
@@ -86,7 +83,9 @@ void StateFile::write_offered() {
 }
 
 void StateFile::finish() {
-  writer_.stop();
+  if (writer_) {
+    writer_->stop();
+  }
   write_offered();
   const std::scoped_lock lock(mutex_);
   if (error_) {

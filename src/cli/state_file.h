@@ -16,9 +16,11 @@ namespace headrace::cli {
 
 /// Keeps in a file how far a run is, so that another can go on from there after a crash.
 ///
-/// What is offered is written within a second, on a thread of the file's own, so that the run does
-/// not wait for the disk; at any time the file holds one whole state. A file that somebody else has
-/// changed meanwhile is left alone, and the run ends; one that was removed is written anew.
+/// Where the run begins is written before it does, so that of a run of several ranks every one that
+/// began has its file. What is offered is written within a second, on a thread of the file's own,
+/// so that the run does not wait for the disk; at any time the file holds one whole state. A file
+/// that somebody else has changed meanwhile is left alone, and the run ends; one that was removed
+/// is written anew.
 class StateFile {
  public:
   StateFile(std::filesystem::path path, const StateOwner& owner);
@@ -28,12 +30,15 @@ class StateFile {
 
   /// What an earlier run left; nothing when there is no file.
   ///
-  /// Called before the first `offer`.
+  /// Called before `begin`.
   ///
   /// \throws Error  `io`, `unsupported`, `corrupt_data`; `invalid_argument` when it is the state of
   /// another rank's
   ///                share, which says nothing of this one's.
   [[nodiscard]] std::optional<LoaderState> load();
+
+  /// Writes where the run begins. Called once, before the first `offer`. \throws Error  `io`.
+  void begin(const LoaderState& state);
 
   /// Says that everything up to `state` is done. \throws Error  `io` when an earlier one could not
   /// be written.
@@ -52,7 +57,7 @@ class StateFile {
   std::optional<LoaderState> offered_;  // guarded by mutex_; empty when it was written
   std::exception_ptr error_;            // guarded by mutex_
   std::string content_;                 // of the file, as last read or written here
-  Periodic writer_;
+  std::optional<Periodic> writer_;      // from `begin` on
 };
 
 }  // namespace headrace::cli

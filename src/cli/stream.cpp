@@ -15,6 +15,7 @@
 #include "cli/outputs.h"
 #include "cli/progress.h"
 #include "cli/report.h"
+#include "cli/saved_state.h"
 #include "cli/share.h"
 #include "cli/state_file.h"
 #include "cli/verify.h"
@@ -82,6 +83,7 @@ class StreamRun {
   OrderDigest digest_;
   Report report_;
   std::uint64_t last_epoch_ = 0;
+  std::string resume_origin_;  ///< The option that says where the run begins.
 };
 
 StreamRun::StreamRun(const StreamOptions& options, Interrupt& interrupt)
@@ -130,21 +132,25 @@ void StreamRun::check_drop() const {
 }
 
 void StreamRun::prepare_resume() {
-  if (options_.state.empty()) {
-    return;
+  if (!options_.state.empty()) {
+    state_file_ = std::make_unique<StateFile>(
+        options_.state,
+        StateOwner{.shard = options_.loader.shard, .batch_size = options_.loader.batch_size});
   }
-  state_file_ = std::make_unique<StateFile>(
-      options_.state,
-      StateOwner{.shard = options_.loader.shard, .batch_size = options_.loader.batch_size});
+  resume_origin_ = fmt::format("--state '{}'", one_line(options_.state.string()));
   try {
-    if (const std::optional<LoaderState> state = state_file_->load()) {
+    std::optional<LoaderState> state = state_file_ ? state_file_->load() : std::nullopt;
+    if (!state && !options_.resume_from.empty()) {
+      resume_origin_ = "--resume-from";
+      state = merge_saved_states(options_.resume_from);
+    }
+    if (state) {
       loader_->restore(*state);
       share_.start = *state;
       report_.is_resumed = true;
     }
   } catch (const Error& error) {
-    throw Error(error.code(),
-                fmt::format("--state '{}': {}", options_.state.string(), error.what()));
+    throw Error(error.code(), fmt::format("{}: {}", resume_origin_, error.what()));
   }
 }
 
@@ -179,6 +185,9 @@ void StreamRun::load() {
   const Usage before = Usage::now();
   loader_->start();
   interrupt_.on_signal([this] { loader_->stop(); });
+  if (state_file_) {
+    state_file_->begin(loader_->state());
+  }
   try {
     for (;;) {
       const Clock::time_point asked = Clock::now();
@@ -226,9 +235,9 @@ int StreamRun::conclude() {
   }
   const bool is_nothing_left = report_.is_resumed && report_.batches == 0 && report_.signal == 0;
   print_results(is_nothing_left
-                    ? fmt::format("Nothing is left to load: '{}' says that the last epoch is done. "
-                                  "Remove it to start over.\n",
-                                  one_line(options_.state.string()))
+                    ? fmt::format("Nothing is left to load: {} says that the last epoch is done. "
+                                  "Start over without it.\n",
+                                  resume_origin_)
                     : to_text(report_),
                 options_.json);
   write_json(to_json(report_), options_.json);

@@ -40,6 +40,7 @@ Engine::Engine(std::shared_ptr<SampleSource> source,
       config_(std::move(config)),
       source_name_(source_ ? source_->name() : "the data source"),
       size_(source_ ? source_->size() : serial_->size()),
+      fingerprint_(source_ ? source_->fingerprint() : 0),
       most_rows_(most_rows(config_, size_)),
       weights_(std::make_shared<const std::vector<Tensor>>(config_.weights)),
       layout_(source_
@@ -67,7 +68,8 @@ PlanConfig Engine::plan_config() const {
           .shuffle = config_.shuffle,
           .tail = config_.tail,
           .epochs = config_.epochs,
-          .start = start_};
+          .start = start_,
+          .fingerprint = fingerprint_};
 }
 
 bool Engine::on_worker() const noexcept {
@@ -174,7 +176,7 @@ void Engine::restore(const LoaderState& state) {
     throw Error(ErrorCode::invalid_argument, "restore was called while the loader is running.");
   }
   join_workers();
-  require_same_order(state, size_, config_);
+  require_same_order(state, plan_->state_unordered(0, {}));
   if (serial_ && !state.early.empty()) {
     throw Error(ErrorCode::unsupported,
                 "A DataSource cannot go on from a state with batches handed out early.");

@@ -148,7 +148,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const AsyncDataLoaderConfig config_;
   const std::string source_name_;
   const std::uint64_t size_;
-  const std::size_t most_rows_;  // of a batch's tensors
+  const std::uint64_t fingerprint_;  // 0 when it is not known
+  const std::size_t most_rows_;      // of a batch's tensors
   const std::shared_ptr<const std::vector<Tensor>> weights_;
   const std::shared_ptr<const BatchLayout> layout_;  // null for a serial source
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace headrace::loader {
@@ -59,20 +61,25 @@ AsyncDataLoaderConfig checked_serial(AsyncDataLoaderConfig config) {
   return config;
 }
 
-void require_same_order(const LoaderState& state,
-                        std::uint64_t samples,
-                        const AsyncDataLoaderConfig& config) {
-  if (state.dataset_size != samples || state.seed != config.seed ||
-      state.shuffle != config.shuffle) {
+void require_same_order(const LoaderState& state, const LoaderState& own) {
+  std::string differences;
+  const auto compare = [&](std::string_view what, const auto& its, const auto& ours) {
+    if (its != ours) {
+      differences +=
+          fmt::format("{}{} {}, not {}", differences.empty() ? "" : ", ", what, its, ours);
+    }
+  };
+  compare("dataset size", state.dataset_size, own.dataset_size);
+  if (state.fingerprint != 0 && own.fingerprint != 0) {
+    compare("fingerprint of the data set",
+            fmt::format("{:016x}", state.fingerprint),
+            fmt::format("{:016x}", own.fingerprint));
+  }
+  compare("seed", state.seed, own.seed);
+  compare("shuffle", state.shuffle, own.shuffle);
+  if (!differences.empty()) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("The state is of {} samples, seed {}, shuffle {}; this loader has {} "
-                            "samples, seed {}, shuffle {}.",
-                            state.dataset_size,
-                            state.seed,
-                            state.shuffle,
-                            samples,
-                            config.seed,
-                            config.shuffle));
+                fmt::format("The state is not of this loader's data and order: {}.", differences));
   }
 }
 

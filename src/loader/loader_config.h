@@ -16,10 +16,9 @@ AsyncDataLoaderConfig checked(AsyncDataLoaderConfig config);
 /// The same for a serial source. \throws Error  `unsupported` for what one cannot serve.
 AsyncDataLoaderConfig checked_serial(AsyncDataLoaderConfig config);
 
-/// Throws `invalid_argument` unless `state` is of the order that `config` gives `samples` samples.
-void require_same_order(const LoaderState& state,
-                        std::uint64_t samples,
-                        const AsyncDataLoaderConfig& config);
+/// Throws `invalid_argument`, naming all that differs, unless `state` is of the data and the order
+/// of `own`, any state of this loader's. A fingerprint that either does not know is not compared.
+void require_same_order(const LoaderState& state, const LoaderState& own);
 
 template <class Source>
 std::shared_ptr<Source> require_source(std::shared_ptr<Source> source) {

@@ -5,9 +5,11 @@
 
 #include "loader/early_ranges.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <tuple>
 #include <utility>
@@ -22,6 +24,8 @@ constexpr std::uint64_t kVersion = 1;
 
 // Destroying a JSON value takes stack for each level.
 constexpr int kMaxDepth = 100;
+
+constexpr std::size_t kFingerprintDigits = 16;
 
 [[noreturn]] void refuse(const std::string& message) {
   throw Error(ErrorCode::corrupt_data, "Loader state: " + message);
@@ -88,18 +92,48 @@ std::vector<LoaderState::Early> early_ranges(const Json& list) {
   return ranges;
 }
 
+// A text, since many programs read a number of JSON's as one of 53 bits.
+std::string text_of_fingerprint(std::uint64_t fingerprint) {
+  return fmt::format("{:016x}", fingerprint);
+}
+
+std::uint64_t fingerprint_of(const Json& object) {
+  const auto found = object.find("fingerprint");
+  if (found == object.end()) {
+    return 0;  // Not known, or written before there were any.
+  }
+  std::uint64_t fingerprint = 0;
+  if (const auto* text = found->get_ptr<const std::string*>();
+      text != nullptr && text->size() == kFingerprintDigits) {
+    const char* const end = text->data() + text->size();
+    if (std::from_chars(text->data(), end, fingerprint, 16).ptr == end) {
+      return fingerprint;
+    }
+  }
+  refuse("'fingerprint' is not a text of 16 hexadecimal digits.");
+}
+
 // The states must describe one run; `index` is for the error's text.
-void check_same_run(const LoaderState& first, const LoaderState& other, std::size_t index) {
-  const auto check = [index](const std::string& name, std::uint64_t a, std::uint64_t b) {
+void check_same_run(const LoaderState& merged, const LoaderState& other, std::size_t index) {
+  const auto check = [index](std::string_view name, const auto& a, const auto& b) {
     if (a != b) {
       throw Error(ErrorCode::invalid_argument,
-                  "Loader states 0 and " + std::to_string(index) + " have different " + name +
-                      " (" + std::to_string(a) + " and " + std::to_string(b) + ").");
+                  fmt::format("Loader state {} and those before it have different {} ({} and {}).",
+                              index,
+                              name,
+                              b,
+                              a));
     }
   };
-  check("dataset sizes", first.dataset_size, other.dataset_size);
-  check("seeds", first.seed, other.seed);
-  check("shuffle settings", first.shuffle ? 1 : 0, other.shuffle ? 1 : 0);
+  check("dataset sizes", merged.dataset_size, other.dataset_size);
+  // Those that do not know theirs say nothing against the others.
+  if (merged.fingerprint != 0 && other.fingerprint != 0) {
+    check("fingerprints of the data set",
+          text_of_fingerprint(merged.fingerprint),
+          text_of_fingerprint(other.fingerprint));
+  }
+  check("seeds", merged.seed, other.seed);
+  check("shuffle settings", merged.shuffle, other.shuffle);
 }
 
 }  // namespace
@@ -112,6 +146,9 @@ std::string LoaderState::to_json() const {
   Json object;
   object["version"] = kVersion;
   object["dataset_size"] = dataset_size;
+  if (fingerprint != 0) {
+    object["fingerprint"] = text_of_fingerprint(fingerprint);
+  }
   object["seed"] = seed;
   object["shuffle"] = shuffle;
   object["epoch"] = epoch;
@@ -135,6 +172,7 @@ LoaderState LoaderState::from_json(std::string_view json) {
     refuse("'shuffle' is neither true nor false.");
   }
   LoaderState state{.dataset_size = number(object, "dataset_size"),
+                    .fingerprint = fingerprint_of(object),
                     .seed = number(object, "seed"),
                     .shuffle = shuffle.get<bool>(),
                     .epoch = number(object, "epoch"),
@@ -154,7 +192,8 @@ LoaderState LoaderState::merge(std::span<const LoaderState> states) {
   LoaderState merged = states.front();
   for (std::size_t i = 0; i < states.size(); ++i) {
     const LoaderState& state = states[i];
-    check_same_run(states.front(), state, i);
+    check_same_run(merged, state, i);
+    merged.fingerprint = merged.fingerprint != 0 ? merged.fingerprint : state.fingerprint;
     if (const std::string fault = loader::fault_of(state, state.dataset_size); !fault.empty()) {
       throw Error(ErrorCode::invalid_argument,
                   "Loader state " + std::to_string(i) + " contradicts itself: " + fault);

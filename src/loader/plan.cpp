@@ -210,6 +210,7 @@ LoaderState Plan::state_unordered(std::uint64_t next, std::span<const std::uint6
   }
   LoaderState state = config_.start;
   state.dataset_size = config_.samples;
+  state.fingerprint = config_.fingerprint;
   state.seed = config_.seed;
   state.shuffle = config_.shuffle;
   if (next > 0 && next == batch_count_) {

@@ -23,8 +23,9 @@ struct PlanConfig {
   bool shuffle = false;          ///< Whether each epoch has a random order of its own.
   Tail tail = Tail::short_batch;
   std::uint64_t epochs = 1;  ///< Epochs in all, those before `start` included; 0 is endless.
-  /// Where to begin. Its `dataset_size`, `seed` and `shuffle` are not looked at.
+  /// Where to begin. Its `dataset_size`, `fingerprint`, `seed` and `shuffle` are not looked at.
   LoaderState start = {};
+  std::uint64_t fingerprint = 0;  ///< Of the samples; only states show it.
 };
 
 /// One batch of one rank.

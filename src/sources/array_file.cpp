@@ -2,6 +2,7 @@
 #include "sources/array_file.h"
 
 #include "sources/byte_order.h"
+#include "sources/fingerprint.h"
 #include "sources/row_source.h"
 
 #include <fmt/format.h>
@@ -89,6 +90,13 @@ class SwappedSource final : public SampleSource, public FileBacked {
     reverse_elements(into.label, label_element_bytes_);
   }
   [[nodiscard]] std::string name() const override { return rows_->name(); }
+  [[nodiscard]] std::uint64_t fingerprint() const override {
+    Fingerprint swapped("swapped");
+    swapped.add(rows_->fingerprint());
+    swapped.add(std::uint64_t{input_element_bytes_});
+    swapped.add(std::uint64_t{label_element_bytes_});
+    return swapped.value();
+  }
   void check_files() const override { rows_->check_files(); }
   void will_need(std::span<const std::uint64_t> samples) const noexcept override {
     rows_->will_need(samples);

@@ -61,6 +61,7 @@ class ImageFolder final : public SampleSource, public FileBacked {
   [[nodiscard]] SampleSpec spec() const override { return spec_of(rules_.size); }
   [[nodiscard]] std::size_t size() const override { return list_.files.size(); }
   [[nodiscard]] std::string name() const override { return name_; }
+  [[nodiscard]] std::uint64_t fingerprint() const override { return list_.fingerprint; }
   void read(const ReadContext& context, SampleView& into) const override;
   void check_files() const override {}  // Each is opened anew, and none is mapped.
   void will_need(std::span<const std::uint64_t> samples) const noexcept override;

@@ -3,6 +3,7 @@
 
 #include "headrace/error.h"
 
+#include "sources/fingerprint.h"
 #include "sources/folder.h"
 #include "sources/image_reader.h"
 
@@ -51,6 +52,7 @@ class Lister {
   void add_fault(ErrorCode code, const std::string& path, std::string_view reason);
 
   ImageList list_;
+  Fingerprint fingerprint_{"images"};
   std::optional<Error> fault_;
   bool is_claimed_ = false;
 };
@@ -80,7 +82,8 @@ void Lister::add_outside(const FolderNames& names) {
     if (is_hidden(name)) {
       continue;
     }
-    if (ImageReader::of_this_thread().is_image((list_.folder / name).native())) {
+    std::uint64_t file_bytes = 0;
+    if (ImageReader::of_this_thread().is_image((list_.folder / name).native(), file_bytes)) {
       add_fault(ErrorCode::unsupported, name, "is an image outside of all class folders");
       claim();
     } else if (is_companion(name)) {
@@ -98,7 +101,10 @@ void Lister::add_outside(const FolderNames& names) {
 
 void Lister::add_file(const std::string& class_name, const std::string& name) {
   const std::string path = class_name + '/' + name;
-  if (ImageReader::of_this_thread().is_image((list_.folder / path).native())) {
+  std::uint64_t file_bytes = 0;
+  if (ImageReader::of_this_thread().is_image((list_.folder / path).native(), file_bytes)) {
+    fingerprint_.add(path);
+    fingerprint_.add(file_bytes);
     list_.files.push_back(
         {.name = name, .class_index = static_cast<std::uint32_t>(list_.classes.size() - 1)});
     claim();
@@ -147,6 +153,7 @@ std::optional<ImageList> Lister::run() {
   if (!is_claimed_) {
     return std::nullopt;
   }
+  list_.fingerprint = fingerprint_.value();
   return std::move(list_);
 }
 

@@ -21,6 +21,7 @@ struct ImageList {
   std::vector<std::string> classes;  ///< Their folders' names, in ascending order of bytes.
   std::vector<File> files;           ///< Class by class, then by name.
   std::vector<std::string> ignored;  ///< README and the like: paths below `folder`.
+  std::uint64_t fingerprint = 0;     ///< Of the names of classes and files, and the files' sizes.
 
   /// Sets `path` to that of file `index`.
   void get_path(std::size_t index, std::string& path) const;

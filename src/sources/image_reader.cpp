@@ -121,7 +121,13 @@ ImageReader& ImageReader::of_this_thread() {
 
 EncodedImage ImageReader::load(const std::string& path, std::size_t most) {
   const FileDescriptor file = open_regular(path);
-  file_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(bytes_of_file(file, path), most)));
+  return load(file, path, std::min<std::uint64_t>(bytes_of_file(file, path), most));
+}
+
+EncodedImage ImageReader::load(const FileDescriptor& file,
+                               const std::string& path,
+                               std::uint64_t bytes) {
+  file_.resize(static_cast<std::size_t>(bytes));
   read_all(file, path, file_);
   return {.path = path, .bytes = file_};
 }
@@ -133,8 +139,10 @@ ImageHead ImageReader::read_head(const EncodedImage& image) {
   return jpeg_.read_head(image);
 }
 
-bool ImageReader::is_image(const std::string& path) {
-  const EncodedImage start = load(path, kSignatureBytes);
+bool ImageReader::is_image(const std::string& path, std::uint64_t& file_bytes) {
+  const FileDescriptor file = open_regular(path);
+  file_bytes = bytes_of_file(file, path);
+  const EncodedImage start = load(file, path, std::min<std::uint64_t>(file_bytes, kSignatureBytes));
   return has_jpeg_signature(start.bytes) || has_png_signature(start.bytes);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "sources/file_descriptor.h"
 #include "sources/image.h"
 #include "sources/image_rules.h"
 #include "sources/jpeg.h"
@@ -25,8 +26,9 @@ class ImageReader {
 
   /// Whether the first bytes of the file are an image's.
   ///
+  /// \param file_bytes  Receives the file's size.
   /// \throws Error  `io`; `unsupported` when it is a pipe, device or socket.
-  bool is_image(const std::string& path);
+  bool is_image(const std::string& path, std::uint64_t& file_bytes);
 
   /// The size of an image as it is to be looked at, told by its head.
   ///
@@ -46,6 +48,7 @@ class ImageReader {
   class Placing;
 
   EncodedImage load(const std::string& path, std::size_t most);
+  EncodedImage load(const FileDescriptor& file, const std::string& path, std::uint64_t bytes);
   ImageHead read_head(const EncodedImage& image);
   void forget_large();
 

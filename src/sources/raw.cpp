@@ -4,6 +4,7 @@
 #include "headrace/error.h"
 
 #include "sources/file_backed.h"
+#include "sources/fingerprint.h"
 #include "sources/mapped_file.h"
 #include "sources/read_request.h"
 #include "sources/row_source.h"
@@ -36,6 +37,13 @@ class RecordSource final : public SampleSource, public FileBacked {
     std::copy_n(record + sizes_.input_stride, sizes_.label_stride, into.label.data());
   }
   [[nodiscard]] std::string name() const override { return file_->path().string(); }
+  [[nodiscard]] std::uint64_t fingerprint() const override {
+    check_files();
+    Fingerprint records("records");
+    records.add(spec_);
+    records.add_content(file_->bytes());
+    return records.value();
+  }
   void check_files() const override { file_->check_not_shortened(); }
   void will_need(std::span<const std::uint64_t> samples) const noexcept override {
     const std::size_t record_bytes = sizes_.input_stride + sizes_.label_stride;

@@ -3,6 +3,7 @@
 
 #include "headrace/error.h"
 
+#include "sources/fingerprint.h"
 #include "sources/mapped_file.h"
 #include "sources/read_request.h"
 
@@ -78,6 +79,17 @@ void RowSource::will_need(std::span<const std::uint64_t> samples) const noexcept
       labels.add({rows_.labels + row * rows_.label_stride, rows_.label_stride});
     }
   }
+}
+
+std::uint64_t RowSource::fingerprint() const {
+  check_files();
+  Fingerprint rows("rows");
+  rows.add(spec_);
+  rows.add_content({rows_.inputs, rows_.row_count * rows_.input_stride});
+  rows.add_content({rows_.labels, rows_.row_count * rows_.label_stride});
+  // That no row was chosen leaves no order.
+  const bool is_whole = rows_.order == nullptr && rows_.sample_count == rows_.row_count;
+  return is_whole ? rows.value() : fingerprint_of_subset(rows.value(), order_);
 }
 
 void check_read(std::string_view name,

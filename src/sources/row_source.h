@@ -48,6 +48,7 @@ class RowSource final : public SampleSource, public FileBacked {
   [[nodiscard]] std::size_t size() const override { return rows_.sample_count; }
   void read(const ReadContext& context, SampleView& into) const override;
   [[nodiscard]] std::string name() const override { return name_; }
+  [[nodiscard]] std::uint64_t fingerprint() const override;
 
   /// Where the rows lie. Life: valid while this source lives, and unchanged.
   [[nodiscard]] const RowView& rows() const noexcept { return rows_; }

@@ -2,6 +2,7 @@
 #include "headrace/error.h"
 #include "headrace/source.h"
 
+#include "sources/fingerprint.h"
 #include "sources/row_source.h"
 
 #include <fmt/format.h>
@@ -28,6 +29,10 @@ class Subset final : public SampleSource, public sources::FileBacked {
     source_->read(inner, into);
   }
   [[nodiscard]] std::string name() const override { return name_; }
+  [[nodiscard]] std::uint64_t fingerprint() const override {
+    const std::uint64_t whole = source_->fingerprint();
+    return whole == 0 ? 0 : sources::fingerprint_of_subset(whole, indices_);
+  }
   void check_files() const override {
     if (const auto* files = dynamic_cast<const sources::FileBacked*>(source_.get())) {
       files->check_files();

@@ -3,6 +3,7 @@
 
 #include "sources/compressed.h"
 #include "sources/file_backed.h"
+#include "sources/fingerprint.h"
 #include "sources/folder.h"
 #include "sources/image_rules.h"
 #include "sources/read_request.h"
@@ -24,6 +25,10 @@ namespace headrace::sources {
 namespace {
 
 using Shard = std::shared_ptr<const MappedFile>;
+
+/// A fingerprint looks into the content of so many samples, of fewer than twice as many at most.
+constexpr std::size_t kLookedInto = 32;
+constexpr std::size_t kPiecesOfEach = 2;
 
 /// Where a sample lies.
 struct Place {
@@ -63,6 +68,7 @@ class TarSource final : public SampleSource, public FileBacked {
     }
   }
   [[nodiscard]] std::string name() const override { return name_; }
+  [[nodiscard]] std::uint64_t fingerprint() const override;
   void check_files() const override {
     for (const Shard& shard : shards_) {
       shard->check_not_shortened();
@@ -88,6 +94,25 @@ class TarSource final : public SampleSource, public FileBacked {
   std::vector<Shard> shards_;
   std::vector<Place> places_;
 };
+
+/// Of what the samples are, not of how they are spread over shards, nor of members that are none.
+std::uint64_t TarSource::fingerprint() const {
+  check_files();
+  Fingerprint samples("tar");
+  samples.add(spec_.label_shape);
+  samples.add(std::uint64_t{places_.size()});
+  const std::size_t step = std::max<std::size_t>(places_.size() / kLookedInto, 1);
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    const Place& place = places_[i];
+    samples.add(place.input.name);
+    samples.add(std::uint64_t{place.input.size});
+    samples.add(static_cast<std::uint64_t>(place.label));
+    if (i % step == 0) {
+      samples.add_content(place.part().bytes(), kPiecesOfEach);
+    }
+  }
+  return samples.value();
+}
 
 /// Puts the samples of shards one behind the other, and sees that they are of one kind.
 class Collection {

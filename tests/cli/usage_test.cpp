@@ -40,10 +40,11 @@ TEST(Usage, HelpOfACommandShowsItsOptions) {
   const Finished run = run_program({"stream", "--help"});
   EXPECT_EQ(run.exit_code, 0);
   for (const char* option :
-       {"--device",   "--batch", "--epochs",     "--workers", "--prefetch",     "--shuffle",
-        "--seed",     "--shard", "--dtype",      "--layout",  "--mean",         "--stddev",
-        "--on-error", "--tail",  "--image-size", "--state",   "--max-failures", "--trace",
-        "--verify",   "--split", "--json",       "Examples:", "bound by",       "consumer"}) {
+       {"--device",  "--batch",        "--epochs",   "--workers", "--prefetch",
+        "--shuffle", "--seed",         "--shard",    "--dtype",   "--layout",
+        "--mean",    "--stddev",       "--on-error", "--tail",    "--image-size",
+        "--state",   "--max-failures", "--trace",    "--verify",  "--split",
+        "--json",    "Examples:",      "bound by",   "consumer",  "--resume-from"}) {
     EXPECT_THAT(run.out, HasSubstr(option));
   }
   EXPECT_EQ(run_program({"devices", "--help"}).exit_code, 0);

@@ -338,7 +338,7 @@ TEST_P(LoaderEngine, RestoreRefusesAnotherOrder) {
   LoaderState state = loader.state();
   EXPECT_EQ(state.dataset_size, 30U);
   state.seed = 1;
-  EXPECT_THAT(message_of([&] { loader.restore(state); }), HasSubstr("seed 1"));
+  EXPECT_THAT(message_of([&] { loader.restore(state); }), HasSubstr("seed 1, not 0"));
   state.seed = 0;
   state.dataset_size = 31;
   EXPECT_EQ(code_of([&] { loader.restore(state); }), ErrorCode::invalid_argument);
@@ -346,6 +346,54 @@ TEST_P(LoaderEngine, RestoreRefusesAnotherOrder) {
   state.dataset_size = 30;
   EXPECT_EQ(code_of([&] { loader.restore(state); }), ErrorCode::invalid_argument);
   EXPECT_THAT(drain(loader), ElementsAreArray(numbers(30)));
+}
+
+// A source of another fingerprint, or of an unknown one when it is 0.
+class PrintedSource final : public CountingSource {
+ public:
+  explicit PrintedSource(std::uint64_t fingerprint)
+      : CountingSource(30), fingerprint_(fingerprint) {}
+  [[nodiscard]] std::uint64_t fingerprint() const override { return fingerprint_; }
+
+ private:
+  std::uint64_t fingerprint_;
+};
+
+TEST_P(LoaderEngine, RestoreRefusesAChangedDataSet) {
+  const auto loader_of = [this](std::uint64_t fingerprint) {
+    return AsyncDataLoader(std::make_shared<PrintedSource>(fingerprint), config(4));
+  };
+  AsyncDataLoader first = loader_of(0xabc);
+  first.start();
+  first.get_batch();
+  const LoaderState state = first.state();
+  EXPECT_EQ(state.fingerprint, 0xabcU);
+  AsyncDataLoader changed = loader_of(0xdef);
+  const auto restore = [&] { changed.restore(state); };
+  EXPECT_EQ(code_of(restore), ErrorCode::invalid_argument);
+  EXPECT_THAT(message_of(restore),
+              ::testing::AllOf(HasSubstr("fingerprint of the data set 0000000000000abc"),
+                               HasSubstr("not 0000000000000def"),
+                               ::testing::Not(HasSubstr("seed")),
+                               ::testing::Not(HasSubstr("size"))));
+  changed.start();
+  EXPECT_THAT(drain(changed), ElementsAreArray(numbers(30)));
+}
+
+// A state from before there were fingerprints, or of a source that knows none.
+TEST_P(LoaderEngine, UnknownFingerprintsAreNotChecked) {
+  const auto rest = [this](std::uint64_t of_source, std::uint64_t of_state) {
+    AsyncDataLoader loader(std::make_shared<PrintedSource>(of_source), config(4));
+    LoaderState state = loader.state();
+    state.fingerprint = of_state;
+    state.place = 28;
+    loader.restore(state);
+    EXPECT_EQ(loader.state().fingerprint, of_source);
+    loader.start();
+    return drain(loader);
+  };
+  EXPECT_THAT(rest(0xabc, 0), ::testing::ElementsAre(28, 29));
+  EXPECT_THAT(rest(0, 0xabc), ::testing::ElementsAre(28, 29));
 }
 
 TEST_P(LoaderEngine, SeveralConsumersShareOneSequence) {

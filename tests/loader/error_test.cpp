@@ -57,19 +57,20 @@ TEST_P(LoaderErrors, AFileShortenedMeanwhileIsAnErrorOfTheNextBatch) {
     const std::string path = folder / "rows.npy";
     write_file(path, test::npy_file(test::npy_dictionary(descr, {1000}), test::bytes_of(rows)));
     const auto source = open_source(path);
+    std::vector<AsyncDataLoader> loaders;
     for (const auto& data : {source, subset(source, {1, 5, 999})}) {
-      AsyncDataLoader loader(data, config(2));
+      AsyncDataLoader& loader = loaders.emplace_back(data, config(2));
       loader.start();
       EXPECT_EQ(loader.get_batch()->valid_count, 2);
       loader.stop();
     }
     std::filesystem::resize_file(path, 64);
-    for (const auto& data : {source, subset(source, {1, 5, 999})}) {
-      AsyncDataLoader loader(data, config(2));
+    const auto is_told = AllOf(HasSubstr(path), HasSubstr("was shortened"));
+    for (AsyncDataLoader& loader : loaders) {
       loader.start();
-      EXPECT_THAT(message_of([&] { loader.get_batch(); }),
-                  AllOf(HasSubstr(path), HasSubstr("was shortened")));
+      EXPECT_THAT(message_of([&] { loader.get_batch(); }), is_told);
     }
+    EXPECT_THAT(message_of([&] { AsyncDataLoader(source, config(2)); }), is_told);
   }
 }
 

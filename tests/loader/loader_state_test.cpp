@@ -94,6 +94,28 @@ RC_GTEST_PROP(LoaderState, ComesBackFromItsText, ()) {
   RC_ASSERT(LoaderState::from_json(state.to_json()) == state);
 }
 
+TEST(LoaderState, FingerprintIsATextOf16Digits) {
+  LoaderState state = LoaderState::from_json(kText);
+  EXPECT_EQ(state.fingerprint, 0U);
+  state.fingerprint = 0xfedcba9876543210;
+  const std::string text = state.to_json();
+  EXPECT_EQ(text, with(R"(,"seed")", R"(,"fingerprint":"fedcba9876543210","seed")"));
+  EXPECT_EQ(LoaderState::from_json(text), state);
+  for (const char* value : {"1",
+                            "\"\"",
+                            "\"fedcba987654321\"",
+                            "\"fedcba98765432100\"",
+                            "\"0xdcba9876543210\"",
+                            "\"-edcba9876543210\"",
+                            "null"}) {
+    EXPECT_NE(
+        what_from_json(with(R"(,"seed")", std::string(R"(,"fingerprint":)") + value + R"(,"seed")"))
+            .find("'fingerprint' is not a text of 16 hexadecimal digits"),
+        std::string::npos)
+        << value;
+  }
+}
+
 TEST(LoaderState, UnknownMembersAreIgnored) {
   const std::string text = with(R"("epoch")", R"("later":{"a":[1,-2.5,null]},"epoch")");
   EXPECT_EQ(LoaderState::from_json(text), LoaderState::from_json(kText));
@@ -227,6 +249,18 @@ RC_GTEST_PROP(LoaderStateMerge, KeepsWhatWasHandedOutAndInventsNothing, ()) {
   Spots places;
   add_places(merged, places);
   RC_ASSERT(places == expected);
+}
+
+TEST(LoaderStateMerge, StatesOfDifferentDataAreRefusedInAnyOrder) {
+  const auto of = [](std::uint64_t fingerprint) {
+    return LoaderState{.dataset_size = 100, .fingerprint = fingerprint, .place = 10};
+  };
+  EXPECT_EQ(LoaderState::merge(std::vector{of(0), of(7), of(7)}), of(7));
+  EXPECT_EQ(LoaderState::merge(std::vector{of(7), of(0)}), of(7));
+  EXPECT_EQ(LoaderState::merge(std::vector{of(0), of(0)}), of(0));
+  EXPECT_EQ(code_of_merge({of(7), of(8)}), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of_merge({of(0), of(7), of(8)}), ErrorCode::invalid_argument);
+  EXPECT_EQ(code_of_merge({of(7), of(0), of(8)}), ErrorCode::invalid_argument);
 }
 
 TEST(LoaderStateMerge, RefusesStatesThatDoNotBelongTogether) {

@@ -141,7 +141,7 @@ try_mutant() {
 }
 
 fresh_copy
-if ! cmake -S "$tree" -B "$build" --preset dev -DHEADRACE_WERROR=OFF -DHEADRACE_CLI=OFF \
+if ! cmake -S "$tree" -B "$build" --preset dev -DHEADRACE_WERROR=OFF \
     -DHEADRACE_BENCHMARKS=OFF -DHEADRACE_EXAMPLES=OFF >"$log/configure.log" 2>&1; then
   echo "run.sh: the copy does not configure; see $log/configure.log" >&2
   exit 2
