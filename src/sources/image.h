@@ -35,6 +35,14 @@ struct ImageHead {
   }
 };
 
+/// A part of a picture, in pixels.
+struct Region {
+  std::uint64_t x = 0;
+  std::uint64_t y = 0;
+  std::uint64_t width = 0;
+  std::uint64_t height = 0;
+};
+
 /// Where a decoder writes: RGB rows from top to bottom, as they are stored.
 class RowSink {
  public:
@@ -44,9 +52,12 @@ class RowSink {
   virtual ~RowSink() = default;
 
   /// Called once, before the first row and before the decoder takes memory for pixels.
-  virtual void begin(const ImageHead& head) = 0;
+  ///
+  /// \returns The part that is needed, of at least one pixel; its rows alone are asked for.
+  virtual Region begin(const ImageHead& head) = 0;
 
-  /// Where the next row goes: `stored.width * 3` bytes. The row before is whole.
+  /// Where the next row goes: `stored.width * 3` bytes, of which those of the part must be written,
+  /// and others may be. The row before is whole.
   virtual std::uint8_t* next_row() = 0;
 
   /// Called once, after the last row.

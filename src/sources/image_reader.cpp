@@ -21,6 +21,10 @@ constexpr std::size_t kSignatureBytes = 16;
 /// Holds most images' heads, with a camera's data about the picture.
 constexpr std::size_t kHeadBytes = std::size_t{64} << 10;
 
+/// Where a line begins in its buffer. libjpeg writes to aligned addresses past the caches, and the
+/// resizer, which reads the line at once, would wait for memory.
+constexpr std::size_t kUnaligned = 1;
+
 /// Memory that a thread keeps from one image to the next.
 constexpr std::size_t kMostKept = std::size_t{64} << 20;
 
@@ -50,7 +54,7 @@ class ImageReader::Placing final : public RowSink {
           std::uint8_t* into)
       : reader_(reader), image_(image), size_(size), may_resize_(may_resize), into_(into) {}
 
-  void begin(const ImageHead& head) override {
+  Region begin(const ImageHead& head) override {
     head_ = head;
     is_resized_ = head.shown() != size_;
     if (is_resized_ && !may_resize_) {
@@ -62,15 +66,15 @@ class ImageReader::Placing final : public RowSink {
                                 size_.width,
                                 size_.height));
     }
-    const Orientation& turned = head.orientation;
-    unturned_ = turned.is_transposed ? ImageSize{size_.height, size_.width} : size_;
-    if (!turned.is_upright()) {
+    unturned_ = head.orientation.is_transposed ? ImageSize{size_.height, size_.width} : size_;
+    if (!head.orientation.is_upright()) {
       reader_.picture_.resize(size_.width * size_.height * kChannels);
     }
-    if (is_resized_) {
-      reader_.line_.resize(head.stored.width * kChannels);
-      reader_.resizer_.begin(head.stored, unturned_, turned.is_mirrored_x, turned.is_mirrored_y);
+    if (!is_resized_) {
+      return {.width = unturned_.width, .height = unturned_.height};
     }
+    reader_.line_.resize(kUnaligned + head.stored.width * kChannels + kernels::kResampleSlack);
+    return reader_.resizer_.begin(cover_and_cut(head.shown(), size_).before(head.orientation));
   }
 
   std::uint8_t* next_row() override {
@@ -79,14 +83,14 @@ class ImageReader::Placing final : public RowSink {
       return result() + row * unturned_.width * kChannels;
     }
     if (row > 0) {
-      reader_.resizer_.take(reader_.line_.data());
+      reader_.resizer_.take(line());
     }
-    return reader_.line_.data();
+    return line();
   }
 
   void end() override {
     if (is_resized_) {
-      reader_.resizer_.take(reader_.line_.data());
+      reader_.resizer_.take(line());
       reader_.resizer_.finish(result());
     }
     if (!head_.orientation.is_upright()) {
@@ -99,6 +103,8 @@ class ImageReader::Placing final : public RowSink {
   [[nodiscard]] std::uint8_t* result() const {
     return head_.orientation.is_upright() ? into_ : reader_.picture_.data();
   }
+
+  [[nodiscard]] std::uint8_t* line() const { return reader_.line_.data() + kUnaligned; }
 
   ImageReader& reader_;
   const EncodedImage& image_;
