@@ -117,8 +117,8 @@ struct ImageSize {
 struct SourceOptions {
   /// A folder with several IDX pairs: the prefix of the pair to use ("train", "t10k").
   std::string split = {};
-  /// A folder of images: the size, 1 to 65535 pixels a side, that each is resized to cover and then
-  /// cut to, in the middle. For a square that is torchvision's Resize and CenterCrop.
+  /// Images: the size, 1 to 65535 pixels a side, that each is resized to cover and then cut to, in
+  /// the middle. For a square that is torchvision's Resize and CenterCrop.
   std::optional<ImageSize> image_size = {};
   /// The path is a file of raw records of this spec: each an input, then its label, with nothing
   /// before, between or behind them, in little-endian order. Nothing is recognised then.
@@ -132,9 +132,10 @@ struct SourceOptions {
 ///    MNIST: one array whose first axis counts the samples; it has no labels;
 ///  - safetensors: the tensors "inputs" and, if it is there, "labels", of every DataType; other
 ///    tensors of the file are left alone;
-///  - tar in WebDataset's layout: the samples KEY`.npy`, all of one shape and type, with int64
-///    labels if there are KEY`.cls`, which hold decimal numbers. Parts of other names are left
-///    alone. Not compressed.
+///  - tar in WebDataset's layout: the samples KEY`.npy`, `.jpg`, `.jpeg` or `.png`, all of one
+///  shape
+///    and type, with int64 labels if there are KEY`.cls`, which hold decimal numbers. Parts of
+///    other names are left alone. Not compressed.
 ///
 /// A folder holds
 ///  - `inputs.npy` and `labels.npy`, or else
@@ -147,12 +148,14 @@ struct SourceOptions {
 /// `Shape{K}`. A source without labels has `label_shape` `Shape{0}` and `label_dtype` uint8. Types
 /// stay those of the file. No samples at all is no error.
 ///
-/// Of class folders a sample is `[H, W, 3]` uint8 RGB, as EXIF's orientation shows it, without
-/// alpha; its label, int64, is the folder's place among all in the order of their names' bytes.
-/// Samples come folder by folder, by name. All images must have one size unless
-/// `options.image_size` is set. Hidden files are passed over; README, LICENSE and the like are, and
-/// `name()` says so; other files are refused. The folders are listed here, once; images are read
-/// and decoded at every `read`.
+/// An image, JPEG or PNG by its content, is `[H, W, 3]` uint8 RGB, as EXIF's orientation shows it,
+/// without alpha. All must have one size unless `options.image_size` is set. They are decoded at
+/// every `read`.
+///
+/// Of class folders the label, int64, is the folder's place among all in the order of their names'
+/// bytes. Samples come folder by folder, by name. Hidden files are passed over; README, LICENSE and
+/// the like are, and `name()` says so; other files are refused. The folders are listed here, once;
+/// the files are read at every `read`.
 ///
 /// Life: files of arrays are mapped, never read whole, and stay open while the source lives. They
 /// may be removed or replaced by a rename meanwhile. They must not be shortened in place: a loader

@@ -48,17 +48,6 @@ std::vector<std::string> file_names(const fs::path& folder) {
   return list_folder(folder).files;
 }
 
-void refuse_image_size(const fs::path& path, const SourceOptions& options) {
-  if (options.image_size) {
-    throw Error(ErrorCode::unsupported,
-                fmt::format("An image size ({}x{}) is unsupported for '{}', which holds no encoded "
-                            "images to resize.",
-                            options.image_size->width,
-                            options.image_size->height,
-                            path.string()));
-  }
-}
-
 void refuse_split(const fs::path& path, const SourceOptions& options) {
   if (!options.split.empty()) {
     throw Error(ErrorCode::invalid_argument,

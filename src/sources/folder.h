@@ -32,9 +32,6 @@ FolderNames list_folder(const std::filesystem::path& folder);
 /// \throws Error  `io` when the folder cannot be read.
 std::vector<std::string> file_names(const std::filesystem::path& folder);
 
-/// Throws `unsupported` when `options.image_size` is set, for data at `path` that is no images.
-void refuse_image_size(const std::filesystem::path& path, const SourceOptions& options);
-
 /// Throws `invalid_argument` when `options.split` is set, for data at `path` that has no splits.
 void refuse_split(const std::filesystem::path& path, const SourceOptions& options);
 

@@ -26,14 +26,15 @@ struct Format {
   bool (*has_signature)(std::span<const std::byte> bytes);
 
   /// Opens a file, checking all of its structure, the signature too.
-  std::shared_ptr<SampleSource> (*open_file)(std::shared_ptr<const MappedFile> file);
+  std::shared_ptr<SampleSource> (*open_file)(std::shared_ptr<const MappedFile> file,
+                                             const SourceOptions& options);
 
   /// Opens a folder, or gives null when it holds nothing that this format claims.
   std::shared_ptr<SampleSource> (*open_folder)(const std::filesystem::path& folder,
                                                const SourceOptions& options);
 
-  /// Whether `open_folder` heeds `SourceOptions::image_size`.
-  bool has_images = false;
+  /// Whether it may hold images, and looks at `SourceOptions::image_size` itself.
+  bool may_hold_images = false;
 };
 
 }  // namespace headrace::sources

@@ -103,7 +103,8 @@ ArrayFile open_array(std::shared_ptr<const MappedFile> file) {
   return check_array(std::move(file), header);
 }
 
-std::shared_ptr<SampleSource> open_file(std::shared_ptr<const MappedFile> file) {
+std::shared_ptr<SampleSource> open_file(std::shared_ptr<const MappedFile> file,
+                                        const SourceOptions& /*options*/) {
   std::string name = file->path().string();
   return make_array_source(open_array(std::move(file)), std::nullopt, std::move(name));
 }

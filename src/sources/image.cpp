@@ -6,6 +6,9 @@
 namespace headrace::sources {
 
 void EncodedImage::refuse(ErrorCode code, std::uint64_t offset, std::string_view reason) const {
+  if (part != nullptr) {
+    part->refuse(code, offset, reason);
+  }
   throw Error(code, fmt::format("Cannot read '{}': at offset {}, {}.", path, offset, reason));
 }
 

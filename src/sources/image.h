@@ -4,23 +4,24 @@
 #include "headrace/error.h"
 #include "headrace/source.h"
 
+#include "sources/file_part.h"
 #include "sources/orientation.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
 
 namespace headrace::sources {
 
-/// A file with one image, or its first bytes.
+/// A file with one image, or its first bytes, or a part of a file that is one.
 struct EncodedImage {
-  const std::string& path;
+  std::string_view path;  ///< For errors, when `part` is null.
   std::span<const std::byte> bytes;
+  const FilePart* part = nullptr;
 
-  /// Throws the Error that the image cannot be served: path, `offset` and `reason`, the rest of a
-  /// sentence without its full stop.
+  /// Throws the Error that the image cannot be served: the file, `offset` and `reason`, the rest of
+  /// a sentence without its full stop.
   [[noreturn]] void refuse(ErrorCode code, std::uint64_t offset, std::string_view reason) const;
 };
 

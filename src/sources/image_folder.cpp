@@ -6,6 +6,7 @@
 #include "sources/folder.h"
 #include "sources/image_list.h"
 #include "sources/image_reader.h"
+#include "sources/image_rules.h"
 #include "sources/row_source.h"
 
 #include <fmt/format.h>
@@ -21,14 +22,12 @@ namespace headrace::sources {
 namespace {
 
 constexpr std::uint64_t kChannels = 3;
-constexpr std::uint64_t kMaxSide = 65535;
 constexpr std::size_t kMaxNamed = 5;
 
 SampleSpec spec_of(const ImageSize& size) {
-  return {.input_shape = {static_cast<std::int64_t>(size.height),
-                          static_cast<std::int64_t>(size.width),
-                          static_cast<std::int64_t>(kChannels)},
-          .input_dtype = DataType::uint8,
+  const InputType type = image_type(size);
+  return {.input_shape = type.shape,
+          .input_dtype = type.dtype,
           .label_shape = {},
           .label_dtype = DataType::int64,
           .fields = {}};
@@ -53,10 +52,10 @@ std::string name_of(const ImageList& list) {
 /// Images of a folder, read and decoded anew for each sample.
 class ImageFolder final : public SampleSource {
  public:
-  ImageFolder(ImageList list, const ImageSize& size, bool may_resize)
-      : list_(std::move(list)), name_(name_of(list_)), size_(size), may_resize_(may_resize) {}
+  ImageFolder(ImageList list, const ImageRules& rules)
+      : list_(std::move(list)), name_(name_of(list_)), rules_(rules) {}
 
-  [[nodiscard]] SampleSpec spec() const override { return spec_of(size_); }
+  [[nodiscard]] SampleSpec spec() const override { return spec_of(rules_.size); }
   [[nodiscard]] std::size_t size() const override { return list_.files.size(); }
   [[nodiscard]] std::string name() const override { return name_; }
   void read(const ReadContext& context, SampleView& into) const override;
@@ -64,34 +63,20 @@ class ImageFolder final : public SampleSource {
  private:
   ImageList list_;
   std::string name_;
-  ImageSize size_;
-  bool may_resize_;
+  ImageRules rules_;
 };
 
 void ImageFolder::read(const ReadContext& context, SampleView& into) const {
-  const RowView rows{.input_stride = size_.width * size_.height * kChannels,
+  const RowView rows{.input_stride = rules_.size.width * rules_.size.height * kChannels,
                      .label_stride = sizeof(std::int64_t),
                      .row_count = list_.files.size(),
                      .sample_count = list_.files.size()};
   check_read(name_, rows, context, into);
   thread_local std::string path;
   list_.get_path(context.index, path);
-  ImageReader::of_this_thread().read(path, size_, may_resize_, into.input);
+  ImageReader::of_this_thread().read(path, rules_, into.input);
   const std::int64_t label = list_.files[context.index].class_index;
   std::memcpy(into.label.data(), &label, sizeof label);
-}
-
-void check_wanted(const ImageSize& size) {
-  if (size.width == 0 || size.height == 0 || size.width > kMaxSide || size.height > kMaxSide ||
-      size.width * size.height > kMaxPixels) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("Image size {}x{} is out of range: a side has 1 to {} pixels, and an "
-                            "image at most {}.",
-                            size.width,
-                            size.height,
-                            kMaxSide,
-                            kMaxPixels));
-  }
 }
 
 /// The one size of all images.
@@ -128,18 +113,18 @@ std::shared_ptr<SampleSource> open_folder(const std::filesystem::path& folder,
     return nullptr;
   }
   refuse_split(folder, options);
-  if (options.image_size) {
-    check_wanted(*options.image_size);
-  }
+  check_image_size(options.image_size);
   const ImageSize size = options.image_size ? *options.image_size : common_size(*list);
-  return std::make_shared<ImageFolder>(std::move(*list), size, options.image_size.has_value());
+  return std::make_shared<ImageFolder>(
+      std::move(*list), ImageRules{.size = size, .may_resize = options.image_size.has_value()});
 }
 
 bool has_signature(std::span<const std::byte> bytes) {
   return has_jpeg_signature(bytes) || has_png_signature(bytes);
 }
 
-std::shared_ptr<SampleSource> open_file(std::shared_ptr<const MappedFile> file) {
+std::shared_ptr<SampleSource> open_file(std::shared_ptr<const MappedFile> file,
+                                        const SourceOptions& /*options*/) {
   if (!has_signature(file->bytes())) {
     file->refuse(ErrorCode::corrupt_data, 0, "the file does not begin as a JPEG or PNG file does");
   }
@@ -157,6 +142,6 @@ constexpr Format kImageFolderFormat{.file_label = "",
                                     .has_signature = has_signature,
                                     .open_file = open_file,
                                     .open_folder = open_folder,
-                                    .has_images = true};
+                                    .may_hold_images = true};
 
 }  // namespace headrace::sources

@@ -49,10 +49,13 @@ class ImageReader::Placing final : public RowSink {
  public:
   Placing(ImageReader& reader,
           const EncodedImage& image,
-          const ImageSize& size,
-          bool may_resize,
+          const ImageRules& rules,
           std::uint8_t* into)
-      : reader_(reader), image_(image), size_(size), may_resize_(may_resize), into_(into) {}
+      : reader_(reader),
+        image_(image),
+        size_(rules.size),
+        may_resize_(rules.may_resize),
+        into_(into) {}
 
   Region begin(const ImageHead& head) override {
     head_ = head;
@@ -60,7 +63,7 @@ class ImageReader::Placing final : public RowSink {
     if (is_resized_ && !may_resize_) {
       image_.refuse(ErrorCode::corrupt_data,
                     0,
-                    fmt::format("the image is {}x{}, not {}x{} as when the folder was opened",
+                    fmt::format("the image is {}x{}, not {}x{} as when the data set was opened",
                                 head.shown().width,
                                 head.shown().height,
                                 size_.width,
@@ -150,16 +153,24 @@ ImageSize ImageReader::size_of(const std::string& path) {
       throw;
     }
   }
-  return read_head(load(path, SIZE_MAX)).shown();
+  return size_of(load(path, SIZE_MAX));
+}
+
+ImageSize ImageReader::size_of(const EncodedImage& image) {
+  return read_head(image).shown();
 }
 
 void ImageReader::read(const std::string& path,
-                       const ImageSize& size,
-                       bool may_resize,
+                       const ImageRules& rules,
                        std::span<std::byte> into) {
   forget_large();
-  const EncodedImage image = load(path, SIZE_MAX);
-  Placing placing(*this, image, size, may_resize, reinterpret_cast<std::uint8_t*>(into.data()));
+  read(load(path, SIZE_MAX), rules, into);
+}
+
+void ImageReader::read(const EncodedImage& image,
+                       const ImageRules& rules,
+                       std::span<std::byte> into) {
+  Placing placing(*this, image, rules, reinterpret_cast<std::uint8_t*>(into.data()));
   if (has_png_signature(image.bytes)) {
     png_.decode(image, placing);
   } else {

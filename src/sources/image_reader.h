@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sources/image.h"
+#include "sources/image_rules.h"
 #include "sources/jpeg.h"
 #include "sources/png.h"
 #include "sources/resize.h"
@@ -31,16 +32,15 @@ class ImageReader {
   ///
   /// \throws Error  What `read` does.
   ImageSize size_of(const std::string& path);
+  ImageSize size_of(const EncodedImage& image);
 
-  /// Writes an image's RGB pixels, resized to cover and cut when `may_resize`.
+  /// Writes an image's RGB pixels as `rules` demand, resized to cover and cut.
   ///
-  /// \param into  Of `size.width * size.height * 3` bytes.
+  /// \param into  Of `rules.size.width * rules.size.height * 3` bytes.
   /// \throws Error  `io`; `corrupt_data`, also when the image has another size and may not be
   ///                resized; `unsupported` for kinds that are not read.
-  void read(const std::string& path,
-            const ImageSize& size,
-            bool may_resize,
-            std::span<std::byte> into);
+  void read(const std::string& path, const ImageRules& rules, std::span<std::byte> into);
+  void read(const EncodedImage& image, const ImageRules& rules, std::span<std::byte> into);
 
  private:
   class Placing;

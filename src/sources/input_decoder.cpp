@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sources/input_decoder.h"
 
+#include "sources/image_member.h"
 #include "sources/npy.h"
 
 #include <array>
@@ -8,16 +9,17 @@
 namespace headrace::sources {
 namespace {
 
-InputType refuse_image(const FilePart& file) {
-  file.refuse(ErrorCode::unsupported, 0, "the input is a JPEG or PNG, which cannot be read yet");
-}
-
 constexpr InputDecoder image(std::string_view extension) {
-  return {.extension = extension, .examine = refuse_image, .decode = nullptr};
+  return {
+      .extension = extension, .is_image = true, .examine = examine_image, .decode = decode_image};
 }
 
 constexpr std::array kDecoders{
-    InputDecoder{"npy", examine_npy, decode_npy}, image("jpg"), image("jpeg"), image("png")};
+    InputDecoder{
+        .extension = "npy", .is_image = false, .examine = examine_npy, .decode = decode_npy},
+    image("jpg"),
+    image("jpeg"),
+    image("png")};
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 
 #include "headrace/data_type.h"
 #include "headrace/shape.h"
+#include "headrace/source.h"
 
 #include "sources/file_part.h"
 
@@ -20,19 +21,22 @@ struct InputType {
   friend bool operator==(const InputType&, const InputType&) = default;
 };
 
+struct ImageRules;
+
 /// How the input of a sample is read from a file of its own.
 struct InputDecoder {
   std::string_view extension;  ///< Of such files' names, in lower case, without the dot.
+  bool is_image = false;       ///< Whether options and rules for images are heeded.
 
   /// What the input will be, as cheaply as that can be told.
   ///
   /// \throws Error  As the file's format does.
-  InputType (*examine)(const FilePart& file);
+  InputType (*examine)(const FilePart& file, const SourceOptions& options);
 
   /// Writes the input into `into`, every byte of it. Called from many threads at once.
   ///
   /// \throws Error  As `examine`, also when the file is not what it was examined to be.
-  void (*decode)(const FilePart& file, std::span<std::byte> into);
+  void (*decode)(const FilePart& file, const ImageRules& rules, std::span<std::byte> into);
 };
 
 /// The decoder of files with `extension`, in lower case; null when such files are no inputs.

@@ -97,7 +97,8 @@ bool claims_name(std::string_view file_name) {
   return file_name.ends_with(".npy");
 }
 
-std::shared_ptr<SampleSource> open_file(std::shared_ptr<const MappedFile> file) {
+std::shared_ptr<SampleSource> open_file(std::shared_ptr<const MappedFile> file,
+                                        const SourceOptions& /*options*/) {
   std::string name = file->path().string();
   return make_array_source(open_array(std::move(file)), std::nullopt, std::move(name));
 }
@@ -151,7 +152,7 @@ NpyArray read_npy_array(const FilePart& file) {
   return array;
 }
 
-InputType examine_npy(const FilePart& file) {
+InputType examine_npy(const FilePart& file, const SourceOptions& /*options*/) {
   const NpyArray array = read_npy_array(file);
   if (std::ranges::count(array.extents, 0) != 0) {
     file.refuse(ErrorCode::unsupported, array.shape_offset, "the array has no elements");
@@ -160,7 +161,7 @@ InputType examine_npy(const FilePart& file) {
   return {Shape(array.extents), array.dtype};
 }
 
-void decode_npy(const FilePart& file, std::span<std::byte> into) {
+void decode_npy(const FilePart& file, const ImageRules& /*rules*/, std::span<std::byte> into) {
   const NpyArray array = read_npy_array(file);
   const std::size_t bytes = check_data(file, array.header());
   if (bytes != into.size()) {

@@ -36,11 +36,11 @@ NpyArray read_npy_array(const FilePart& file);
 ///
 /// \throws Error  As `read_npy_array`; `corrupt_data` when the file has another length;
 ///                `unsupported` when the array has no elements or more than 8 dimensions.
-InputType examine_npy(const FilePart& file);
+InputType examine_npy(const FilePart& file, const SourceOptions& options);
 
 /// Reads such a file, lowest byte first. \throws Error  as `examine_npy`; `corrupt_data` when it
 /// has not exactly `into.size()` bytes of elements.
-void decode_npy(const FilePart& file, std::span<std::byte> into);
+void decode_npy(const FilePart& file, const ImageRules& rules, std::span<std::byte> into);
 
 /// NumPy's `.npy`, versions 1.0, 2.0 and 3.0: one array in C order, mapped and used as it lies.
 ///

@@ -7,6 +7,7 @@
 #include "sources/format.h"
 #include "sources/idx.h"
 #include "sources/image_folder.h"
+#include "sources/image_rules.h"
 #include "sources/npy.h"
 #include "sources/raw.h"
 #include "sources/safetensors.h"
@@ -45,11 +46,24 @@ std::string labels_of(std::string_view Format::*label) {
   return fmt::format("{} or {}", fmt::join(labels, ", "), last);
 }
 
-std::shared_ptr<SampleSource> open_file(const std::filesystem::path& path) {
+std::shared_ptr<SampleSource> open_as(const Format& format,
+                                      std::shared_ptr<const MappedFile> file,
+                                      const SourceOptions& options) {
+  const std::filesystem::path path = file->path();
+  std::shared_ptr<SampleSource> source = format.open_file(std::move(file), options);
+  refuse_split(path, options);
+  if (!format.may_hold_images) {
+    refuse_image_size(path, options);
+  }
+  return source;
+}
+
+std::shared_ptr<SampleSource> open_file(const std::filesystem::path& path,
+                                        const SourceOptions& options) {
   auto file = std::make_shared<const MappedFile>(path);
   for (const Format* format : kFormats) {
     if (format->has_signature(file->bytes())) {
-      return format->open_file(std::move(file));
+      return open_as(*format, std::move(file), options);
     }
   }
   refuse_compressed(*file);
@@ -60,7 +74,7 @@ std::shared_ptr<SampleSource> open_file(const std::filesystem::path& path) {
     if (file->bytes().empty()) {
       file->refuse(ErrorCode::corrupt_data, 0, "the file is empty");
     }
-    return (*claimed)->open_file(std::move(file));
+    return open_as(**claimed, std::move(file), options);
   }
   file->refuse(ErrorCode::unsupported,
                0,
@@ -73,7 +87,7 @@ std::shared_ptr<SampleSource> open_folder(const std::filesystem::path& path,
                                           const SourceOptions& options) {
   for (const Format* format : kFormats) {
     if (std::shared_ptr<SampleSource> source = format->open_folder(path, options)) {
-      if (!format->has_images) {
+      if (!format->may_hold_images) {
         refuse_image_size(path, options);
       }
       return source;
@@ -104,10 +118,7 @@ std::shared_ptr<SampleSource> open_source(
   if (std::filesystem::is_directory(path, error)) {
     return sources::open_folder(path, options);
   }
-  std::shared_ptr<SampleSource> source = sources::open_file(path);
-  sources::refuse_split(path, options);
-  sources::refuse_image_size(path, options);
-  return source;
+  return sources::open_file(path, options);
 }
 
 }  // namespace headrace

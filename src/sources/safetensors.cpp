@@ -49,7 +49,8 @@ bool claims_name(std::string_view file_name) {
   return file_name.ends_with(".safetensors");
 }
 
-std::shared_ptr<SampleSource> open_file(std::shared_ptr<const MappedFile> file) {
+std::shared_ptr<SampleSource> open_file(std::shared_ptr<const MappedFile> file,
+                                        const SourceOptions& /*options*/) {
   const std::vector<SafetensorsEntry> entries = read_safetensors_header(*file);
   const std::optional<ArrayFile> inputs = find_array(file, entries, kInputs);
   if (!inputs) {

@@ -4,6 +4,7 @@
 #include "sources/compressed.h"
 #include "sources/file_backed.h"
 #include "sources/folder.h"
+#include "sources/image_rules.h"
 #include "sources/row_source.h"
 #include "sources/sample_spec.h"
 #include "sources/tar_samples.h"
@@ -35,9 +36,14 @@ struct Place {
 
 class TarSource final : public SampleSource, public FileBacked {
  public:
-  TarSource(std::string name, SampleSpec spec, std::vector<Shard> shards, std::vector<Place> places)
+  TarSource(std::string name,
+            SampleSpec spec,
+            const ImageRules& rules,
+            std::vector<Shard> shards,
+            std::vector<Place> places)
       : name_(std::move(name)),
         spec_(std::move(spec)),
+        rules_(rules),
         shards_(std::move(shards)),
         places_(std::move(places)) {
     sizes_.input_stride = part_bytes("input", spec_.input_shape, spec_.input_dtype);
@@ -50,7 +56,7 @@ class TarSource final : public SampleSource, public FileBacked {
   void read(const ReadContext& context, SampleView& into) const override {
     check_read(name_, sizes_, context, into);
     const Place& place = places_[context.index];
-    place.decoder->decode(place.part(), into.input);
+    place.decoder->decode(place.part(), rules_, into.input);
     if (!into.label.empty()) {
       std::memcpy(into.label.data(), &place.label, sizeof(place.label));
     }
@@ -65,6 +71,7 @@ class TarSource final : public SampleSource, public FileBacked {
  private:
   std::string name_;
   SampleSpec spec_;
+  ImageRules rules_;
   RowView sizes_;
   std::vector<Shard> shards_;
   std::vector<Place> places_;
@@ -73,19 +80,22 @@ class TarSource final : public SampleSource, public FileBacked {
 /// Puts the samples of shards one behind the other, and sees that they are of one kind.
 class Collection {
  public:
+  explicit Collection(const SourceOptions& options) : options_(options) {}
+
   void add(const MappedFile& shard) {
     for (TarSample& sample : list_tar_samples(shard)) {
       Place place{.shard = &shard,
                   .decoder = sample.decoder,
                   .input = std::move(sample.input),
                   .label = sample.label.value_or(0)};
-      const InputType type = place.decoder->examine(place.part());
+      const InputType type = place.decoder->examine(place.part(), options_);
       if (places_.empty()) {
         type_ = type;
         has_labels_ = sample.label.has_value();
         first_key_ = sample.key;
       }
       check_same_kind(place, sample, type);
+      has_images_ = has_images_ || place.decoder->is_image;
       places_.push_back(std::move(place));
     }
   }
@@ -97,21 +107,31 @@ class Collection {
             .label_dtype = has_labels_ ? DataType::int64 : DataType::uint8,
             .fields = {}};
   }
+  [[nodiscard]] bool has_images() const { return has_images_; }
+
+  /// What is done to the images, if there are any.
+  [[nodiscard]] ImageRules rules() const {
+    return has_images_ ? ImageRules{.size = size_of_image(type_),
+                                    .may_resize = options_.image_size.has_value()}
+                       : ImageRules{};
+  }
   std::vector<Place>& places() { return places_; }
 
  private:
   void check_same_kind(const Place& place, const TarSample& sample, const InputType& type) const {
     if (type != type_) {
-      place.shard->refuse(
-          ErrorCode::unsupported,
-          place.input.begin,
-          fmt::format("sample {} is {} {}, and sample {} is {} {}; all must be alike",
-                      printable(sample.key),
-                      to_string(type.dtype),
-                      type.shape.to_string(),
-                      printable(first_key_),
-                      to_string(type_.dtype),
-                      type_.shape.to_string()));
+      const bool are_images = has_images_ && place.decoder->is_image;
+      place.shard->refuse(are_images ? ErrorCode::invalid_argument : ErrorCode::unsupported,
+                          place.input.begin,
+                          fmt::format("sample {} is {} {}, and sample {} is {} {}; {}",
+                                      printable(sample.key),
+                                      to_string(type.dtype),
+                                      type.shape.to_string(),
+                                      printable(first_key_),
+                                      to_string(type_.dtype),
+                                      type_.shape.to_string(),
+                                      are_images ? "set one size for all images with `image_size`"
+                                                 : "all must be alike"));
     }
     if (sample.label.has_value() != has_labels_) {
       place.shard->refuse(ErrorCode::corrupt_data,
@@ -124,14 +144,19 @@ class Collection {
     }
   }
 
+  const SourceOptions& options_;
   std::vector<Place> places_;
   InputType type_;
+  bool has_images_ = false;
   bool has_labels_ = false;
   std::string first_key_;
 };
 
-std::shared_ptr<SampleSource> open_shards(std::vector<Shard> shards, std::string name) {
-  Collection samples;
+std::shared_ptr<SampleSource> open_shards(std::vector<Shard> shards,
+                                          std::string name,
+                                          const SourceOptions& options) {
+  check_image_size(options.image_size);
+  Collection samples(options);
   for (const Shard& shard : shards) {
     refuse_compressed(*shard);
     samples.add(*shard);
@@ -142,17 +167,23 @@ std::shared_ptr<SampleSource> open_shards(std::vector<Shard> shards, std::string
         0,
         fmt::format("no sample is in the archive: no file KEY{}", decoder_extensions()));
   }
-  return std::make_shared<TarSource>(
-      std::move(name), samples.spec(), std::move(shards), std::move(samples.places()));
+  if (!samples.has_images()) {
+    refuse_image_size(name, options);
+  }
+  return std::make_shared<TarSource>(std::move(name),
+                                     samples.spec(),
+                                     samples.rules(),
+                                     std::move(shards),
+                                     std::move(samples.places()));
 }
 
 bool claims_name(std::string_view file_name) {
   return file_name.ends_with(".tar");
 }
 
-std::shared_ptr<SampleSource> open_file(Shard file) {
+std::shared_ptr<SampleSource> open_file(Shard file, const SourceOptions& options) {
   std::string name = file->path().string();
-  return open_shards({std::move(file)}, std::move(name));
+  return open_shards({std::move(file)}, std::move(name), options);
 }
 
 /// Whether `name` is that of a packed archive whose unpacked form is not among `names`.
@@ -179,7 +210,7 @@ std::shared_ptr<SampleSource> open_folder(const std::filesystem::path& folder,
     return nullptr;
   }
   refuse_split(folder, options);
-  return open_shards(std::move(shards), folder.string());
+  return open_shards(std::move(shards), folder.string(), options);
 }
 
 }  // namespace
@@ -189,6 +220,7 @@ constexpr Format kTarFormat{.file_label = "tar",
                             .claims_name = claims_name,
                             .has_signature = has_tar_signature,
                             .open_file = open_file,
-                            .open_folder = open_folder};
+                            .open_folder = open_folder,
+                            .may_hold_images = true};
 
 }  // namespace headrace::sources

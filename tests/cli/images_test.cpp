@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program over a folder of images.
 #include "stream_report.h"
+#include "support/tar_writer.h"
 
 #include <gmock/gmock.h>
 
+#include <fstream>
 #include <string>
 
 namespace headrace::test {
@@ -91,6 +93,26 @@ TEST_F(Images, ThatAreCutShortAreNamedOrSkipped) {
   EXPECT_THAT(run.err, AllOf(HasSubstr("dogs/grey.jpg"), HasSubstr("at offset 1000")));
   const Json json = stream(folder_.path(), {"--on-error", "skip", "--verify"});
   EXPECT_EQ(json["verified"]["samples"], 4);
+  EXPECT_EQ(json["verified"]["mismatches"], 0);
+}
+
+TEST_F(Images, InTarShardsAreLoadedAndVerified) {
+  std::string shard;
+  for (const char* image : {"baseline.jpg", "cmyk.jpg", "baseline_48x48.png"}) {
+    std::ifstream file(std::filesystem::path(HEADRACE_IMAGES_DIR) / image, std::ios::binary);
+    const std::string content{std::istreambuf_iterator<char>(file), {}};
+    shard += tar_member(std::filesystem::path(image).stem().string() + "_x" +
+                            std::filesystem::path(image).extension().string(),
+                        content);
+  }
+  const TempDir dir;
+  const std::filesystem::path path = dir / "x.tar";
+  write_file(path, shard + tar_end());
+  const Finished run = run_program({"stream", path});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("with `--image-size WxH`."));
+  const Json json = stream(path, {"--image-size", "32x32", "--verify"});
+  EXPECT_EQ(json["verified"]["samples"], 3);
   EXPECT_EQ(json["verified"]["mismatches"], 0);
 }
 

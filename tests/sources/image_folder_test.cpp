@@ -173,7 +173,7 @@ TEST(ImageFolder, FilesThatChangedAreErrorsOfTheirSample) {
   std::filesystem::remove(dir.path("a/2.png"));
   expect_error([&] { read_sample(*source, 0); },
                kCorrupt,
-               {"a/1.png", "is 5x5, not 4x3 as when the folder was opened"});
+               {"a/1.png", "is 5x5, not 4x3 as when the data set was opened"});
   expect_error([&] { read_sample(*source, 1); }, ErrorCode::io, {"a/2.png", "No such file"});
   EXPECT_EQ(picture_of(*source, 2), plain(4, 3, 3));
   expect_error([&] { read_sample(*source, 3); }, kInvalid, {"Sample 3"});

@@ -73,15 +73,6 @@ TEST_F(TarRefusal, InputsThatDiffer) {
          "sample \"b\" is int8 [3], and sample \"a\" is uint8 [3]");
 }
 
-TEST_F(TarRefusal, Images) {
-  for (const char* name : {"a.jpg", "a.JPEG", "a.png"}) {
-    expect(tar_member(name, "content") + tar_end(),
-           kUnsupported,
-           512,
-           std::string("in member \"") + name + "\", the input is a JPEG or PNG");
-  }
-}
-
 TEST_F(TarRefusal, Labels) {
   for (const char* label :
        {"", " ", "cat", "1.5", "0x1", "+1", " 1", "1 2", "9223372036854775808"}) {
