@@ -29,6 +29,7 @@ struct EncodedImage {
 struct ImageHead {
   ImageSize stored;  ///< Before the orientation is applied.
   Orientation orientation;
+  bool can_shrink = false;  ///< Whether the decoder can make a smaller picture of it.
 
   /// The size of the picture as it is to be looked at.
   [[nodiscard]] ImageSize shown() const noexcept {
@@ -44,6 +45,12 @@ struct Region {
   std::uint64_t height = 0;
 };
 
+/// What a decoder is asked for.
+struct Request {
+  std::uint64_t shrink = 1;  ///< Times smaller than stored, rounded up: 1, or 2, 4 or 8.
+  Region part;               ///< Of the shrunk picture, at least one pixel.
+};
+
 /// Where a decoder writes: RGB rows from top to bottom, as they are stored.
 class RowSink {
  public:
@@ -54,11 +61,11 @@ class RowSink {
 
   /// Called once, before the first row and before the decoder takes memory for pixels.
   ///
-  /// \returns The part that is needed, of at least one pixel; its rows alone are asked for.
-  virtual Region begin(const ImageHead& head) = 0;
+  /// \returns What is needed; the rows of its part alone are asked for.
+  virtual Request begin(const ImageHead& head) = 0;
 
-  /// Where the next row goes: `stored.width * 3` bytes, of which those of the part must be written,
-  /// and others may be. The row before is whole.
+  /// Where the next row goes: all of the picture's, of which the part must be written, and the rest
+  /// may be. The row before is whole.
   virtual std::uint8_t* next_row() = 0;
 
   /// Called once, after the last row.

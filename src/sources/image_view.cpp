@@ -53,10 +53,33 @@ ImageView ImageView::before(const Orientation& turn) const noexcept {
   return view;
 }
 
+std::uint64_t ImageView::shrink() const noexcept {
+  std::uint64_t times = 8;
+  while (times > 1 && !(x.covers_at(times) && y.covers_at(times))) {
+    times /= 2;
+  }
+  return times;
+}
+
 ImageView cover_and_cut(const ImageSize& from, const ImageSize& to) noexcept {
   const ImageSize resized = covering(from, to);
   return {.x = middle(from.width, resized.width, to.width),
           .y = middle(from.height, resized.height, to.height)};
+}
+
+ImageView cut_and_resize(const ImageSize& from, const Region& part, const ImageSize& to) noexcept {
+  return {.x = {.total = from.width,
+                .begin = part.x,
+                .length = part.width,
+                .resized = to.width,
+                .cut = 0,
+                .kept = to.width},
+          .y = {.total = from.height,
+                .begin = part.y,
+                .length = part.height,
+                .resized = to.height,
+                .cut = 0,
+                .kept = to.height}};
 }
 
 }  // namespace headrace::sources

@@ -3,6 +3,7 @@
 
 #include "headrace/source.h"
 
+#include "sources/image.h"
 #include "sources/orientation.h"
 
 #include <cstdint>
@@ -20,6 +21,12 @@ struct AxisView {
 
   /// The same seen from the other end.
   [[nodiscard]] AxisView mirrored() const noexcept;
+
+  /// Whether the picture may be `times` smaller and its part is not smaller than what it is resized
+  /// to.
+  [[nodiscard]] bool covers_at(std::uint64_t times) const noexcept {
+    return length / times >= resized;
+  }
 };
 
 /// What becomes of a picture.
@@ -29,10 +36,16 @@ struct ImageView {
 
   /// The view of the stored picture that gives this one after it is turned.
   [[nodiscard]] ImageView before(const Orientation& turn) const noexcept;
+
+  /// The most times, of 1, 2, 4 and 8, that the picture may be smaller: Pillow's draft mode.
+  [[nodiscard]] std::uint64_t shrink() const noexcept;
 };
 
 /// Resizes a picture to just cover a size, and keeps the middle: torchvision's Resize and
 /// CenterCrop.
 ImageView cover_and_cut(const ImageSize& from, const ImageSize& to) noexcept;
+
+/// Resizes a part of a picture to a size.
+ImageView cut_and_resize(const ImageSize& from, const Region& part, const ImageSize& to) noexcept;
 
 }  // namespace headrace::sources

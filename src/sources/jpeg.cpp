@@ -209,7 +209,9 @@ ImageHead JpegDecoder::State::read_head(const EncodedImage& image) {
     jpeg_read_header(&jpeg, TRUE);
   });
   check_head(image);
-  return {.stored = {jpeg.image_width, jpeg.image_height}, .orientation = orientation()};
+  return {.stored = {jpeg.image_width, jpeg.image_height},
+          .orientation = orientation(),
+          .can_shrink = true};
 }
 
 void JpegDecoder::State::cut_columns(const EncodedImage& image, const Region& needed) {
@@ -297,13 +299,15 @@ void JpegDecoder::decode(const EncodedImage& image, RowSink& sink) {
   jpeg_decompress_struct& jpeg = state.jpeg;
   const ImageHead head = state.read_head(image);
   state.check_fits(image);
-  const Region needed = sink.begin(head);
+  const Request needed = sink.begin(head);
   const bool has_four = jpeg.num_components == 4;
   jpeg.out_color_space = has_four ? JCS_CMYK : JCS_RGB;
   jpeg.dct_method = JDCT_ISLOW;
   jpeg.do_fancy_upsampling = TRUE;
+  jpeg.scale_num = 1;
+  jpeg.scale_denom = static_cast<unsigned>(needed.shrink);
   state.run(image, [&] { jpeg_start_decompress(&jpeg); });
-  state.read_rows(image, needed, sink);
+  state.read_rows(image, needed.part, sink);
   sink.end();
 }
 

@@ -204,7 +204,7 @@ ImageHead PngDecoder::read_head(const EncodedImage& image) {
 
 void PngDecoder::decode(const EncodedImage& image, RowSink& sink) {
   Reading reading(image);
-  const Region needed = sink.begin(reading.read_head());
+  const Region needed = sink.begin(reading.read_head()).part;
   reading.start_rows();
   reading.read_rows(needed, sink, picture_);
   reading.finish();

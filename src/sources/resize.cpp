@@ -11,15 +11,20 @@ constexpr std::size_t kChannels = 3;
 
 }  // namespace
 
-void Axis::plan(const AxisView& view) {
-  const double scale = static_cast<double>(view.length) / static_cast<double>(view.resized);
+void Axis::plan(const AxisView& view, std::uint64_t shrink) {
+  // All below is in pixels of the picture that there is, from the first that may be used.
+  const auto times = static_cast<double>(shrink);
+  const std::uint64_t origin = view.begin / shrink;
+  const std::uint64_t end = (view.begin + view.length + shrink - 1) / shrink;
+  const double offset = static_cast<double>(view.begin - origin * shrink) / times;
+  const double scale = static_cast<double>(view.length) / times / static_cast<double>(view.resized);
   const double reach = std::max(scale, 1.0);  // of the triangle to either side
   pixels_.clear();
   weights_.clear();
   for (std::uint64_t i = 0; i < view.kept; ++i) {
-    const double centre = (static_cast<double>(view.cut + i) + 0.5) * scale;
+    const double centre = offset + (static_cast<double>(view.cut + i) + 0.5) * scale;
     const auto first = static_cast<std::uint64_t>(std::max(centre - reach + 0.5, 0.0));
-    const auto last = std::min(static_cast<std::uint64_t>(centre + reach + 0.5), view.length);
+    const auto last = std::min(static_cast<std::uint64_t>(centre + reach + 0.5), end - origin);
     exact_.clear();
     double total = 0;
     for (std::uint64_t pixel = first; pixel < last; ++pixel) {
@@ -27,7 +32,7 @@ void Axis::plan(const AxisView& view) {
       exact_.push_back(std::max(1.0 - distance, 0.0));
       total += exact_.back();
     }
-    pixels_.push_back({.first = static_cast<std::uint32_t>(view.begin + first),
+    pixels_.push_back({.first = static_cast<std::uint32_t>(origin + first),
                        .count = static_cast<std::uint32_t>(last - first),
                        .weights = static_cast<std::uint32_t>(weights_.size())});
     for (const double weight : exact_) {
@@ -40,9 +45,9 @@ void Axis::plan(const AxisView& view) {
   }
 }
 
-Region Resizer::begin(const ImageView& view) {
-  columns_.plan(view.x);
-  rows_.plan(view.y);
+Region Resizer::begin(const ImageView& view, std::uint64_t shrink) {
+  columns_.plan(view.x, shrink);
+  rows_.plan(view.y, shrink);
   row_count_ = 0;
   const Region needed{.x = columns_.begin(),
                       .y = rows_.begin(),

@@ -15,7 +15,8 @@ namespace headrace::sources {
 /// From which pixels each pixel of a resized axis comes.
 class Axis {
  public:
-  void plan(const AxisView& view);
+  /// \param shrink  Times smaller than `view` says is the picture that there is.
+  void plan(const AxisView& view, std::uint64_t shrink);
 
   [[nodiscard]] std::span<const kernels::ResamplePixel> pixels() const noexcept { return pixels_; }
   [[nodiscard]] const std::int32_t* weights() const noexcept { return weights_.data(); }
@@ -38,8 +39,9 @@ class Axis {
 /// Threads: one at a time.
 class Resizer {
  public:
-  /// \returns The part of the picture that is needed.
-  Region begin(const ImageView& view);
+  /// \param shrink  Times smaller than `view` says is the picture that will come.
+  /// \returns The part of that picture that is needed.
+  Region begin(const ImageView& view, std::uint64_t shrink);
 
   /// Takes the next row of that part.
   ///

@@ -20,12 +20,12 @@ class PartSink final : public sources::RowSink {
  public:
   explicit PartSink(std::optional<Region> part) : part_(part) {}
 
-  Region begin(const ImageHead& head) override {
+  sources::Request begin(const ImageHead& head) override {
     if (!part_) {
       part_ = Region{.width = head.stored.width, .height = head.stored.height};
     }
     line_.assign(head.stored.width * 3, 0);
-    return *part_;
+    return {.part = *part_};
   }
   std::uint8_t* next_row() override {
     keep();
