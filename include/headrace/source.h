@@ -182,13 +182,13 @@ struct SourceOptions {
 /// beyond the file's end.
 ///
 /// \throws Error  `io` when the path cannot be read; `unsupported` when no format fits, a file is
-///                of a kind that cannot be served, or `options.image_size` is set for no images;
+///                of a kind that cannot be served, or an option of images is set for no images;
 ///                `corrupt_data` with path and offset when the content is not what its header or
 ///                its name says; `invalid_argument` when the folder holds several pairs and
 ///                `options.split` does not choose one, when a split is asked for where there is
 ///                none, when inputs and labels differ in number, when images differ in size and no
-///                `options.image_size` is set, or when that is out of range; or when `options.raw`
-///                has fields or inputs without elements.
+///                `options.image_size` is set, when options of images are out of range or lack
+///                the size that they need; or when `options.raw` has fields or empty inputs.
 HEADRACE_EXPORT std::shared_ptr<SampleSource> open_source(const std::filesystem::path& path,
                                                           SourceOptions options = {});
 

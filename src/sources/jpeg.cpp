@@ -99,6 +99,7 @@ struct JpegDecoder::State {
   void read_rows(const EncodedImage& image, const Region& needed, RowSink& sink);
   void cut_columns(const EncodedImage& image, const Region& needed);
   void skip_rows(const EncodedImage& image, std::uint64_t count);
+  void drop_row(const EncodedImage& image);
   void read_row(const EncodedImage& image, std::uint8_t* into);
 
   static State& of(j_common_ptr jpeg) { return *static_cast<State*>(jpeg->client_data); }
@@ -231,6 +232,11 @@ void JpegDecoder::State::skip_rows(const EncodedImage& image, std::uint64_t coun
   run(image, [&] { jpeg_skip_scanlines(&jpeg, static_cast<JDIMENSION>(count)); });
 }
 
+void JpegDecoder::State::drop_row(const EncodedImage& image) {
+  JSAMPROW row = line.data();
+  run(image, [&] { jpeg_read_scanlines(&jpeg, &row, 1); });
+}
+
 void JpegDecoder::State::read_row(const EncodedImage& image, std::uint8_t* into) {
   const bool is_cmyk = jpeg.out_color_space == JCS_CMYK;
   JSAMPROW row = is_cmyk ? line.data() : into;
@@ -247,8 +253,7 @@ void JpegDecoder::State::read_rows(const EncodedImage& image, const Region& need
     skip_rows(image, skipped);
   }
   while (jpeg.output_scanline < needed.y) {
-    JSAMPROW row = line.data();
-    run(image, [&] { jpeg_read_scanlines(&jpeg, &row, 1); });
+    drop_row(image);
   }
   for (std::uint64_t i = 0; i < needed.height; ++i) {
     read_row(image, sink.next_row() + first_column * kChannels);
@@ -257,8 +262,7 @@ void JpegDecoder::State::read_rows(const EncodedImage& image, const Region& need
   const std::uint64_t left = jpeg.output_height - jpeg.output_scanline;
   if (left > 0 && !jpeg_has_multiple_scans(&jpeg)) {
     skip_rows(image, left - 1);  // of all that is left libjpeg would read nothing
-    JSAMPROW row = line.data();
-    run(image, [&] { jpeg_read_scanlines(&jpeg, &row, 1); });
+    drop_row(image);
   }
 }
 

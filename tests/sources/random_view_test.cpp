@@ -5,6 +5,7 @@
 #include "headrace/loader.h"
 
 #include "image_writing.h"
+#include "support/tar_writer.h"
 
 #include <fmt/format.h>
 
@@ -79,6 +80,22 @@ TEST(RandomView, OrientationComesBefore) {
                   1);
     }
   }
+}
+
+TEST(RandomView, IsTheSameInTarShards) {
+  const std::string file = png_file(noisy_picture(40, 30));
+  const ImageDir dir;
+  dir.add("a/1.png", file);
+  const TempDir shards;
+  write_file(shards / "x.tar", tar_member("a.png", file) + tar_member("a.cls", "0") + tar_end());
+  const SourceOptions options{
+      .image_size = ImageSize{16, 12}, .random_crop = RandomCrop{}, .random_flip = true};
+  const auto in_folder = open_source(dir.path(), options);
+  const auto in_shard = open_source(shards / "x.tar", options);
+  for (std::uint64_t key = 0; key < 10; ++key) {
+    EXPECT_EQ(read_with(*in_shard, key), read_with(*in_folder, key));
+  }
+  EXPECT_NE(read_with(*in_shard, 0), read_with(*in_shard, 1));
 }
 
 TEST(RandomView, FlipsHalfOfAllAndNothingElse) {
