@@ -24,7 +24,7 @@ ROOMS = {
     "src/kernels": ("headrace kernels", ""),
     "src/core": ("headrace kernels core", "fmt"),
     "src/backends/*": ("headrace kernels backends/*", "fmt vendor:*"),
-    "src/sources": ("headrace core sources", "fmt image archive"),
+    "src/sources": ("headrace kernels core sources", "fmt image archive"),
     "src/loader": ("headrace kernels core sources loader", "fmt"),
     "src/registry": ("headrace core registry", "fmt"),
     "src/cli": ("headrace cli", "fmt cli11 json spdlog"),

@@ -6,7 +6,9 @@
 
 Needs Pillow (Debian's python3-pil); the files there were made with version 9.4. The picture is drawn,
 no photograph: soft colours, sharp edges and grain. NAME.jpg comes with NAME.png, its pixels, and
-NAME_WxH.png, resized to cover WxH and cut as torchvision's Resize and CenterCrop do.
+NAME_WxH.png, resized to cover WxH and cut as torchvision's Resize and CenterCrop do, and
+NAME_keyK_WxH.png, cut, resized and mirrored at random as its RandomResizedCrop and
+RandomHorizontalFlip do, the random numbers made of the key K.
 """
 
 import math
@@ -18,6 +20,7 @@ from PIL import Image
 
 WIDTH, HEIGHT = 91, 67
 SIZES = [(48, 48), (40, 25), (20, 60), (150, 101)]
+KEYS = [(1, 48, 48), (2, 48, 48), (3, 40, 25), (4, 20, 60), (5, 64, 64), (6, 33, 47)]
 
 
 def draw():
@@ -51,6 +54,46 @@ def cover_and_cut(image, width, height):
     return image.crop((left, top, left + width, top + height))
 
 
+class KeyedRandom:
+    """SplitMix64."""
+
+    def __init__(self, key):
+        self.state = key
+
+    def next(self):
+        mask = 2**64 - 1
+        self.state = (self.state + 0x9E3779B97F4A7C15) & mask
+        x = self.state
+        x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & mask
+        return x ^ (x >> 31)
+
+    def uniform(self, low, high):
+        return low + (high - low) * ((self.next() >> 11) / 2**53)
+
+    def below(self, count):
+        return ((self.next() >> 32) * count) >> 32
+
+
+def crop_and_flip(image, key, size):
+    """torchvision's RandomResizedCrop (get_params is followed line by line) and flip."""
+    random_of = KeyedRandom(key)
+    is_flipped = random_of.below(2) == 1
+    for _ in range(10):
+        area = image.width * image.height * random_of.uniform(0.08, 1)
+        ratio = math.exp(random_of.uniform(math.log(3 / 4), math.log(4 / 3)))
+        width = round(math.sqrt(area * ratio))
+        height = round(math.sqrt(area / ratio))
+        if 0 < width <= image.width and 0 < height <= image.height:
+            top = random_of.below(image.height - height + 1)
+            left = random_of.below(image.width - width + 1)
+            break
+    else:
+        raise SystemExit(f"key {key} draws no part that fits")
+    part = image.crop((left, top, left + width, top + height)).resize(size, Image.BILINEAR)
+    return part.transpose(Image.FLIP_LEFT_RIGHT) if is_flipped else part
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     picture = draw()
@@ -68,6 +111,10 @@ def main():
     for width, height in SIZES:
         cover_and_cut(decoded, width, height).save(
             folder / f"baseline_{width}x{height}.png", optimize=True
+        )
+    for key, width, height in KEYS:
+        crop_and_flip(decoded, key, (width, height)).save(
+            folder / f"baseline_key{key}_{width}x{height}.png", optimize=True
         )
 
 

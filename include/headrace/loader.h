@@ -83,6 +83,12 @@ struct AsyncDataLoaderConfig {
   std::shared_ptr<Trace> trace = {};
 };
 
+/// The `ReadContext::random_key` of sample `index` in `epoch`, as every loader with `seed` gives it
+/// to its source.
+HEADRACE_EXPORT std::uint64_t random_key(std::uint64_t seed,
+                                         std::uint64_t epoch,
+                                         std::uint64_t index) noexcept;
+
 /// One batch in device memory.
 ///
 /// Move-only; destroying it releases it. Tensors copied from it keep their memory: the loader then

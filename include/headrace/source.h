@@ -125,6 +125,16 @@ struct ImageSize {
   friend bool operator==(const ImageSize&, const ImageSize&) = default;
 };
 
+/// What a random crop of an image takes: torchvision's RandomResizedCrop. Ten times a share of the
+/// area and a ratio of the sides are drawn, the ratio evenly by its logarithm, until such a part
+/// fits; its place is drawn then. When none fits it is the middle, as large as the ratios allow.
+struct RandomCrop {
+  double min_scale = 0.08;     ///< Shares of the image's area: above 0,
+  double max_scale = 1.0;      ///< and at most 1.
+  double min_ratio = 3.0 / 4;  ///< Width by height: above 0,
+  double max_ratio = 4.0 / 3;  ///< and finite.
+};
+
 /// How `open_source` reads a path.
 struct SourceOptions {
   /// A folder with several IDX pairs: the prefix of the pair to use ("train", "t10k").
@@ -132,6 +142,15 @@ struct SourceOptions {
   /// Images: the size, 1 to 65535 pixels a side, that each is resized to cover and then cut to, in
   /// the middle. For a square that is torchvision's Resize and CenterCrop.
   std::optional<ImageSize> image_size = {};
+  /// Images: instead of that a part drawn at random is resized to `image_size`, whatever its
+  /// proportions. It follows from `ReadContext::random_key` alone.
+  std::optional<RandomCrop> random_crop = {};
+  /// Images: every other one, by `ReadContext::random_key`, is mirrored, left for right.
+  bool random_flip = false;
+  /// JPEG images larger than needed: decode them at a half, a quarter or an eighth of their size,
+  /// the least that covers what they are resized to, as Pillow's draft mode does. Much faster for
+  /// large images; pixels differ a little. Needs `image_size`; other images are left as they are.
+  bool scaled_decoding = false;
   /// The path is a file of raw records of this spec: each an input, then its label, with nothing
   /// before, between or behind them, in little-endian order. Nothing is recognised then.
   std::optional<SampleSpec> raw = {};
@@ -175,13 +194,13 @@ struct SourceOptions {
 /// beyond the file's end.
 ///
 /// \throws Error  `io` when the path cannot be read; `unsupported` when no format fits, a file is
-///                of a kind that cannot be served, or `options.image_size` is set for no images;
+///                of a kind that cannot be served, or an option of images is set for no images;
 ///                `corrupt_data` with path and offset when the content is not what its header or
 ///                its name says; `invalid_argument` when the folder holds several pairs and
 ///                `options.split` does not choose one, when a split is asked for where there is
 ///                none, when inputs and labels differ in number, when images differ in size and no
-///                `options.image_size` is set, or when that is out of range; or when `options.raw`
-///                has fields or inputs without elements.
+///                `options.image_size` is set, when options of images are out of range or lack
+///                the size that they need; or when `options.raw` has fields or empty inputs.
 HEADRACE_EXPORT std::shared_ptr<SampleSource> open_source(const std::filesystem::path& path,
                                                           SourceOptions options = {});
 

@@ -103,6 +103,21 @@ void add_data(CLI::App& app,
             [&options](const std::string& text) { options.raw = parse_raw(text); }));
 }
 
+void add_images(CLI::App& app, StreamOptions& options) {
+  app.add_flag("--random-crop",
+               options.random_crop,
+               "Resize a random part instead, of 0.08 to 1 of the area, or of =MIN,MAX")
+      ->group("Data");
+  app.add_flag("--random-flip",
+               options.source.random_flip,
+               "Mirror every other image at random, left for right")
+      ->group("Data");
+  app.add_flag("--scaled-decoding",
+               options.source.scaled_decoding,
+               "Decode large JPEGs at 1/2, 1/4 or 1/8: faster, pixels differ a little")
+      ->group("Data");
+}
+
 void add_order(CLI::App& app, StreamOptions& options) {
   AsyncDataLoaderConfig& loader = options.loader;
   const auto group = [](CLI::Option* option) { return option->group("Order"); };
@@ -119,7 +134,11 @@ void add_order(CLI::App& app, StreamOptions& options) {
             into(loader.epochs, "--epochs", 0, INT64_MAX)))
       ->default_str("1");
   group(app.add_flag("--shuffle", loader.shuffle, "A new order of all samples every epoch"));
-  group(add(app, "--seed", "S", "Seed of the order of --shuffle", into(loader.seed, "--seed", 0)))
+  group(add(app,
+            "--seed",
+            "S",
+            "Seed of --shuffle, --random-crop and --random-flip",
+            into(loader.seed, "--seed", 0)))
       ->default_str("0");
   group(add(app,
             "--shard",
@@ -240,6 +259,7 @@ const CLI::App& add_stream(CLI::App& app, StreamOptions& options) {
   CLI::App& command =
       add_command(app, "stream", "Load a data set to a device, batch by batch, and report");
   add_data(command, options.path, options.source);
+  add_images(command, options);
   add_order(command, options);
   add_device(command, options);
   add_care(command, options);
@@ -319,8 +339,19 @@ void check_together(const CLI::App& app, StreamOptions& options) {
   if (app.count("--max-failures") != 0 && options.loader.on_error != OnError::skip) {
     throw UsageError("--max-failures counts samples that are skipped; add --on-error skip.");
   }
-  if (app.count("--seed") != 0 && !options.loader.shuffle) {
-    options.warning = "--seed has no effect without --shuffle.";
+  if (options.source.scaled_decoding && !options.source.image_size) {
+    throw UsageError("--scaled-decoding decodes for one size for all; add --image-size WxH.");
+  }
+  if (!options.random_crop.empty()) {
+    if (!options.source.image_size) {
+      throw UsageError("--random-crop resizes to one size for all; add --image-size WxH.");
+    }
+    options.source.random_crop = parse_random_crop(options.random_crop);
+  }
+  const bool is_random =
+      options.loader.shuffle || options.source.random_crop || options.source.random_flip;
+  if (app.count("--seed") != 0 && !is_random) {
+    options.warning = "--seed has no effect without --shuffle, --random-crop or --random-flip.";
   }
 }
 

@@ -42,7 +42,8 @@ struct StreamOptions {
   AsyncDataLoaderConfig loader;  ///< Without memory manager and trace.
   std::string shard_origin;      ///< Where the shard comes from, when not from the option itself.
   bool verify = false;
-  std::string warning;  ///< What was asked for without effect; empty for nothing.
+  std::string random_crop;  ///< As it was given: "true" without bounds; empty for none.
+  std::string warning;      ///< What was asked for without effect; empty for nothing.
   std::vector<std::filesystem::path> resume_from;  ///< State files, one of each rank.
   std::filesystem::path state;                     ///< Empty for none, as the two below.
   std::filesystem::path trace;

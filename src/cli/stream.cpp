@@ -159,7 +159,8 @@ void StreamRun::prepare_verify() {
     verifier_.emplace(open_data(options_.path, options_.source),
                       options_.loader.output,
                       share_,
-                      options_.loader.epochs);
+                      options_.loader.epochs,
+                      options_.loader.seed);
   }
 }
 

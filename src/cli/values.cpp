@@ -136,6 +136,20 @@ ImageSize parse_image_size(std::string_view text) {
   return {.width = pair->first, .height = pair->second};
 }
 
+RandomCrop parse_random_crop(std::string_view text) {
+  RandomCrop crop;
+  if (text == "true") {
+    return crop;
+  }
+  const std::vector<double> shares = parse_list("--random-crop", text, 0);
+  if (shares.size() != 2 || shares[0] > shares[1] || shares[1] > 1) {
+    refuse("--random-crop", text, "MIN,MAX, shares of the area above 0, at most 1");
+  }
+  crop.min_scale = shares[0];
+  crop.max_scale = shares[1];
+  return crop;
+}
+
 DataType parse_dtype(std::string_view text) {
   std::array<std::pair<std::string_view, DataType>, kAllDataTypes.size()> choices;
   for (std::size_t i = 0; i < choices.size(); ++i) {

@@ -43,6 +43,9 @@ Shard shard_from_environment(std::string& origin);
 /// "WxH", both at least 1.
 ImageSize parse_image_size(std::string_view text);
 
+/// "MIN,MAX", shares of an image's area, or "true" for the default ones.
+RandomCrop parse_random_crop(std::string_view text);
+
 /// "INPUT" or "INPUT+LABEL", each the name of a DataType and the extents: "uint8[32,32,3]+int64".
 SampleSpec parse_raw(std::string_view text);
 

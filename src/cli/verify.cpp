@@ -34,12 +34,14 @@ void make_plain(std::vector<std::byte>& elements, DataType dtype) {
 Verifier::Verifier(std::shared_ptr<const SampleSource> source,
                    const OutputSpec& output,
                    const Share& share,
-                   std::uint64_t epochs)
+                   std::uint64_t epochs,
+                   std::uint64_t seed)
     : source_(std::move(source)),
       spec_(source_->spec()),
       expected_(spec_.input_shape, spec_.input_dtype, output),
       share_(share),
       epochs_(epochs),
+      seed_(seed),
       input_(bytes_of(spec_.input_shape, spec_.input_dtype)),
       label_(bytes_of(spec_.label_shape, spec_.label_dtype)),
       epoch_(share.start.epoch),
@@ -155,7 +157,7 @@ void Verifier::read(std::uint64_t id, std::uint64_t epoch) {
   for (std::vector<std::byte>& field : fields_) {
     view.fields.emplace_back(field);
   }
-  source_->read({.index = id, .epoch = epoch, .random_key = 0}, view);
+  source_->read({.index = id, .epoch = epoch, .random_key = random_key(seed_, epoch, id)}, view);
   make_plain(input_, spec_.input_dtype);
   make_plain(label_, spec_.label_dtype);
   for (std::size_t i = 0; i < fields_.size(); ++i) {

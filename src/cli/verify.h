@@ -56,10 +56,12 @@ class Verifier {
   /// \param output  What the loader makes of inputs.
   /// \param share   What the loader has to deliver.
   /// \param epochs  Of the run; 0 is endless.
+  /// \param seed    Of the run: what is drawn at random is drawn again.
   Verifier(std::shared_ptr<const SampleSource> source,
            const OutputSpec& output,
            const Share& share,
-           std::uint64_t epochs);
+           std::uint64_t epochs,
+           std::uint64_t seed);
 
   /// Checks one batch; batches come in the order delivered.
   void add(const HostBatch& batch);
@@ -96,6 +98,7 @@ class Verifier {
   ExpectedInput expected_;
   Share share_;
   std::uint64_t epochs_;
+  std::uint64_t seed_;
   Verified verified_;
 
   // The sample that was read last.

@@ -6,6 +6,7 @@
 #include "core/access.h"
 #include "core/process.h"
 #include "loader/engine.h"
+#include "loader/permutation.h"
 
 #include <fmt/format.h>
 
@@ -40,6 +41,10 @@ std::shared_ptr<Engine> made(std::shared_ptr<Engine> engine) {
 }
 
 }  // namespace
+
+std::uint64_t random_key(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index) noexcept {
+  return loader::mix(seed, epoch, index);
+}
 
 GPUBatch::GPUBatch() noexcept = default;
 

@@ -29,11 +29,26 @@ struct EncodedImage {
 struct ImageHead {
   ImageSize stored;  ///< Before the orientation is applied.
   Orientation orientation;
+  bool can_shrink = false;  ///< Whether the decoder can make a smaller picture of it.
 
   /// The size of the picture as it is to be looked at.
   [[nodiscard]] ImageSize shown() const noexcept {
     return orientation.is_transposed ? ImageSize{stored.height, stored.width} : stored;
   }
+};
+
+/// A part of a picture, in pixels.
+struct Region {
+  std::uint64_t x = 0;
+  std::uint64_t y = 0;
+  std::uint64_t width = 0;
+  std::uint64_t height = 0;
+};
+
+/// What a decoder is asked for.
+struct Request {
+  std::uint64_t shrink = 1;  ///< Times smaller than stored, rounded up: 1, or 2, 4 or 8.
+  Region part;               ///< Of the shrunk picture, at least one pixel.
 };
 
 /// Where a decoder writes: RGB rows from top to bottom, as they are stored.
@@ -45,9 +60,12 @@ class RowSink {
   virtual ~RowSink() = default;
 
   /// Called once, before the first row and before the decoder takes memory for pixels.
-  virtual void begin(const ImageHead& head) = 0;
+  ///
+  /// \returns What is needed; the rows of its part alone are asked for.
+  virtual Request begin(const ImageHead& head) = 0;
 
-  /// Where the next row goes: `stored.width * 3` bytes. The row before is whole.
+  /// Where the next row goes: all of the picture's, of which the part must be written, and the rest
+  /// may be. The row before is whole.
   virtual std::uint8_t* next_row() = 0;
 
   /// Called once, after the last row.

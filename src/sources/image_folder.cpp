@@ -80,7 +80,7 @@ void ImageFolder::read(const ReadContext& context, SampleView& into) const {
   check_read(name_, rows, context, into);
   thread_local std::string path;
   list_.get_path(context.index, path);
-  ImageReader::of_this_thread().read(path, rules_, into.input);
+  ImageReader::of_this_thread().read(path, rules_, context.random_key, into.input);
   const std::int64_t label = list_.files[context.index].class_index;
   std::memcpy(into.label.data(), &label, sizeof label);
 }
@@ -131,10 +131,9 @@ std::shared_ptr<SampleSource> open_folder(const std::filesystem::path& folder,
     return nullptr;
   }
   refuse_split(folder, options);
-  check_image_size(options.image_size);
+  check_image_options(options);
   const ImageSize size = options.image_size ? *options.image_size : common_size(*list);
-  return std::make_shared<ImageFolder>(
-      std::move(*list), ImageRules{.size = size, .may_resize = options.image_size.has_value()});
+  return std::make_shared<ImageFolder>(std::move(*list), image_rules(options, size));
 }
 
 bool has_signature(std::span<const std::byte> bytes) {

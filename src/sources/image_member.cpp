@@ -20,8 +20,11 @@ InputType examine_image(const FilePart& file, const SourceOptions& options) {
                                        : ImageReader::of_this_thread().size_of(image_in(file)));
 }
 
-void decode_image(const FilePart& file, const ImageRules& rules, std::span<std::byte> into) {
-  ImageReader::of_this_thread().read(image_in(file), rules, into);
+void decode_image(const FilePart& file,
+                  const ImageRules& rules,
+                  std::uint64_t random_key,
+                  std::span<std::byte> into) {
+  ImageReader::of_this_thread().read(image_in(file), rules, random_key, into);
 }
 
 }  // namespace headrace::sources

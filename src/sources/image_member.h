@@ -19,6 +19,9 @@ namespace headrace::sources {
 InputType examine_image(const FilePart& file, const SourceOptions& options);
 
 /// Decodes an image. \throws Error  What `ImageReader::read` throws.
-void decode_image(const FilePart& file, const ImageRules& rules, std::span<std::byte> into);
+void decode_image(const FilePart& file,
+                  const ImageRules& rules,
+                  std::uint64_t random_key,
+                  std::span<std::byte> into);
 
 }  // namespace headrace::sources

@@ -2,7 +2,9 @@
 #include "sources/image_reader.h"
 
 #include "sources/file_descriptor.h"
+#include "sources/image_view.h"
 #include "sources/mapped_file.h"
+#include "sources/random_view.h"
 
 #include <fmt/format.h>
 
@@ -20,6 +22,10 @@ constexpr std::size_t kSignatureBytes = 16;
 
 /// Holds most images' heads, with a camera's data about the picture.
 constexpr std::size_t kHeadBytes = std::size_t{64} << 10;
+
+/// Where a line begins in its buffer. libjpeg writes to aligned addresses past the caches, and the
+/// resizer, which reads the line at once, would wait for memory.
+constexpr std::size_t kUnaligned = 1;
 
 /// Memory that a thread keeps from one image to the next.
 constexpr std::size_t kMostKept = std::size_t{64} << 20;
@@ -46,34 +52,30 @@ class ImageReader::Placing final : public RowSink {
   Placing(ImageReader& reader,
           const EncodedImage& image,
           const ImageRules& rules,
+          std::uint64_t random_key,
           std::uint8_t* into)
-      : reader_(reader),
-        image_(image),
-        size_(rules.size),
-        may_resize_(rules.may_resize),
-        into_(into) {}
+      : reader_(reader), image_(image), rules_(rules), random_(random_key), into_(into) {}
 
-  void begin(const ImageHead& head) override {
-    head_ = head;
-    is_resized_ = head.shown() != size_;
-    if (is_resized_ && !may_resize_) {
-      image_.refuse(ErrorCode::corrupt_data,
-                    0,
-                    fmt::format("the image is {}x{}, not {}x{} as when the data set was opened",
-                                head.shown().width,
-                                head.shown().height,
-                                size_.width,
-                                size_.height));
+  Request begin(const ImageHead& head) override {
+    const ImageSize& size = rules_.size;
+    unturned_ = head.orientation.is_transposed ? ImageSize{size.height, size.width} : size;
+    // Drawn whether it counts or not, so that crops are the same with and without it.
+    const bool is_flipped = random_.below(2) == 1;
+    turn_ = rules_.random_flip && is_flipped ? head.orientation.flipped() : head.orientation;
+    if (!turn_.is_upright()) {
+      reader_.picture_.resize(size.width * size.height * kChannels);
     }
-    const Orientation& turned = head.orientation;
-    unturned_ = turned.is_transposed ? ImageSize{size_.height, size_.width} : size_;
-    if (!turned.is_upright()) {
-      reader_.picture_.resize(size_.width * size_.height * kChannels);
+    is_resized_ = rules_.random_crop || head.shown() != size;
+    if (!is_resized_) {
+      return {.part = {.width = unturned_.width, .height = unturned_.height}};
     }
-    if (is_resized_) {
-      reader_.line_.resize(head.stored.width * kChannels);
-      reader_.resizer_.begin(head.stored, unturned_, turned.is_mirrored_x, turned.is_mirrored_y);
+    if (!rules_.may_resize) {
+      refuse_size(head.shown());
     }
+    reader_.line_.resize(kUnaligned + head.stored.width * kChannels + kernels::kResampleSlack);
+    const ImageView view = view_of(head.shown()).before(head.orientation);
+    const std::uint64_t shrink = rules_.scaled_decoding && head.can_shrink ? view.shrink() : 1;
+    return {.shrink = shrink, .part = reader_.resizer_.begin(view, shrink)};
   }
 
   std::uint8_t* next_row() override {
@@ -82,34 +84,52 @@ class ImageReader::Placing final : public RowSink {
       return result() + row * unturned_.width * kChannels;
     }
     if (row > 0) {
-      reader_.resizer_.take(reader_.line_.data());
+      reader_.resizer_.take(line());
     }
-    return reader_.line_.data();
+    return line();
   }
 
   void end() override {
     if (is_resized_) {
-      reader_.resizer_.take(reader_.line_.data());
+      reader_.resizer_.take(line());
       reader_.resizer_.finish(result());
     }
-    if (!head_.orientation.is_upright()) {
-      turn(result(), unturned_, head_.orientation, into_);
+    if (!turn_.is_upright()) {
+      turn(result(), unturned_, turn_, into_);
     }
   }
 
  private:
+  [[noreturn]] void refuse_size(const ImageSize& size) const {
+    image_.refuse(ErrorCode::corrupt_data,
+                  0,
+                  fmt::format("the image is {}x{}, not {}x{} as when the data set was opened",
+                              size.width,
+                              size.height,
+                              rules_.size.width,
+                              rules_.size.height));
+  }
+
+  ImageView view_of(const ImageSize& shown) {
+    return rules_.random_crop
+               ? cut_and_resize(shown, draw_crop(*rules_.random_crop, shown, random_), rules_.size)
+               : cover_and_cut(shown, rules_.size);
+  }
+
   /// Where the picture goes before it is turned.
   [[nodiscard]] std::uint8_t* result() const {
-    return head_.orientation.is_upright() ? into_ : reader_.picture_.data();
+    return turn_.is_upright() ? into_ : reader_.picture_.data();
   }
+
+  [[nodiscard]] std::uint8_t* line() const { return reader_.line_.data() + kUnaligned; }
 
   ImageReader& reader_;
   const EncodedImage& image_;
-  ImageSize size_;
-  bool may_resize_;
+  const ImageRules& rules_;
+  KeyedRandom random_;
   std::uint8_t* into_;
-  ImageHead head_;
-  ImageSize unturned_;
+  Orientation turn_;
+  ImageSize unturned_;  // what becomes of the picture before it is turned
   bool is_resized_ = false;
   std::uint64_t row_count_ = 0;
 };
@@ -164,15 +184,17 @@ ImageSize ImageReader::size_of(const EncodedImage& image) {
 
 void ImageReader::read(const std::string& path,
                        const ImageRules& rules,
+                       std::uint64_t random_key,
                        std::span<std::byte> into) {
   forget_large();
-  read(load(path, SIZE_MAX), rules, into);
+  read(load(path, SIZE_MAX), rules, random_key, into);
 }
 
 void ImageReader::read(const EncodedImage& image,
                        const ImageRules& rules,
+                       std::uint64_t random_key,
                        std::span<std::byte> into) {
-  Placing placing(*this, image, rules, reinterpret_cast<std::uint8_t*>(into.data()));
+  Placing placing(*this, image, rules, random_key, reinterpret_cast<std::uint8_t*>(into.data()));
   if (has_png_signature(image.bytes)) {
     png_.decode(image, placing);
   } else {

@@ -38,11 +38,18 @@ class ImageReader {
 
   /// Writes an image's RGB pixels as `rules` demand, resized to cover and cut.
   ///
+  /// \param random_key  What a random crop or flip is drawn from.
   /// \param into  Of `rules.size.width * rules.size.height * 3` bytes.
   /// \throws Error  `io`; `corrupt_data`, also when the image has another size and may not be
   ///                resized; `unsupported` for kinds that are not read.
-  void read(const std::string& path, const ImageRules& rules, std::span<std::byte> into);
-  void read(const EncodedImage& image, const ImageRules& rules, std::span<std::byte> into);
+  void read(const std::string& path,
+            const ImageRules& rules,
+            std::uint64_t random_key,
+            std::span<std::byte> into);
+  void read(const EncodedImage& image,
+            const ImageRules& rules,
+            std::uint64_t random_key,
+            std::span<std::byte> into);
 
  private:
   class Placing;

@@ -7,11 +7,43 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <string>
+
 namespace headrace::sources {
 namespace {
 
 constexpr std::int64_t kChannels = 3;
 constexpr std::uint64_t kMaxSide = 65535;
+
+void check_image_size(const ImageSize& size) {
+  if (size.width == 0 || size.height == 0 || size.width > kMaxSide || size.height > kMaxSide ||
+      size.width * size.height > kMaxPixels) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("Image size {}x{} is out of range: a side has 1 to {} pixels, and an "
+                            "image at most {}.",
+                            size.width,
+                            size.height,
+                            kMaxSide,
+                            kMaxPixels));
+  }
+}
+
+void check_random_crop(const RandomCrop& crop) {
+  const bool is_scale_right =
+      crop.min_scale > 0 && crop.min_scale <= crop.max_scale && crop.max_scale <= 1;
+  const bool is_ratio_right =
+      crop.min_ratio > 0 && crop.min_ratio <= crop.max_ratio && std::isfinite(crop.max_ratio);
+  if (!is_scale_right || !is_ratio_right) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("A random crop of {} to {} of the area, in ratios of {} to {}, is out "
+                            "of range: above 0, the lower bound first, and at most the whole area.",
+                            crop.min_scale,
+                            crop.max_scale,
+                            crop.min_ratio,
+                            crop.max_ratio));
+  }
+}
 
 }  // namespace
 
@@ -27,28 +59,49 @@ ImageSize size_of_image(const InputType& type) {
           .height = static_cast<std::uint64_t>(type.shape[0])};
 }
 
-void check_image_size(const std::optional<ImageSize>& size) {
-  if (size && (size->width == 0 || size->height == 0 || size->width > kMaxSide ||
-               size->height > kMaxSide || size->width * size->height > kMaxPixels)) {
+ImageRules image_rules(const SourceOptions& options, const ImageSize& size) {
+  return {.size = options.image_size.value_or(size),
+          .may_resize = options.image_size.has_value(),
+          .random_crop = options.random_crop,
+          .random_flip = options.random_flip,
+          .scaled_decoding = options.scaled_decoding};
+}
+
+void check_image_options(const SourceOptions& options) {
+  if (options.image_size) {
+    check_image_size(*options.image_size);
+  }
+  if (options.scaled_decoding && !options.image_size) {
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("Image size {}x{} is out of range: a side has 1 to {} pixels, and an "
-                            "image at most {}.",
-                            size->width,
-                            size->height,
-                            kMaxSide,
-                            kMaxPixels));
+                "Scaled decoding is decoding for one size for all; set it with `image_size`.");
+  }
+  if (options.random_crop) {
+    check_random_crop(*options.random_crop);
+    if (!options.image_size) {
+      throw Error(ErrorCode::invalid_argument,
+                  "A random crop is resized to one size for all; set it with `image_size`.");
+    }
   }
 }
 
-void refuse_image_size(const std::filesystem::path& path, const SourceOptions& options) {
+void refuse_image_options(const std::filesystem::path& path, const SourceOptions& options) {
+  std::string option;
   if (options.image_size) {
-    throw Error(ErrorCode::unsupported,
-                fmt::format("An image size ({}x{}) is unsupported for '{}', which holds no encoded "
-                            "images to resize.",
-                            options.image_size->width,
-                            options.image_size->height,
-                            path.string()));
+    option =
+        fmt::format("An image size ({}x{})", options.image_size->width, options.image_size->height);
+  } else if (options.random_crop) {
+    option = "A random crop";
+  } else if (options.random_flip) {
+    option = "A random flip";
+  } else if (options.scaled_decoding) {
+    option = "Scaled decoding";
+  } else {
+    return;
   }
+  throw Error(
+      ErrorCode::unsupported,
+      fmt::format(
+          "{} is unsupported for '{}', which holds no encoded images.", option, path.string()));
 }
 
 }  // namespace headrace::sources

@@ -12,8 +12,11 @@ namespace headrace::sources {
 
 /// What is done to every image of a set.
 struct ImageRules {
-  ImageSize size;           ///< Of what comes out.
-  bool may_resize = false;  ///< Else an image of another size is an error.
+  ImageSize size;                              ///< Of what comes out.
+  bool may_resize = false;                     ///< Else an image of another size is an error.
+  std::optional<RandomCrop> random_crop = {};  ///< Drawn from a sample's key; needs `may_resize`.
+  bool random_flip = false;                    ///< By the key, too.
+  bool scaled_decoding = false;  ///< Whether a JPEG may be decoded smaller; needs `may_resize`.
 };
 
 /// Shape and type of an image of `size`: `[H, W, 3]` uint8.
@@ -22,10 +25,13 @@ InputType image_type(const ImageSize& size);
 /// The size of an image of that type.
 ImageSize size_of_image(const InputType& type);
 
-/// Throws `invalid_argument` when a size is asked for that is out of range.
-void check_image_size(const std::optional<ImageSize>& size);
+/// What `options` demand of images, which have `size` if they demand none.
+ImageRules image_rules(const SourceOptions& options, const ImageSize& size);
 
-/// Throws `unsupported` when `options.image_size` is set, for data at `path` that is no images.
-void refuse_image_size(const std::filesystem::path& path, const SourceOptions& options);
+/// Throws `invalid_argument` when options of images are out of range or do not go together.
+void check_image_options(const SourceOptions& options);
+
+/// Throws `unsupported` when an option of images is set, for data at `path` that is no images.
+void refuse_image_options(const std::filesystem::path& path, const SourceOptions& options);
 
 }  // namespace headrace::sources

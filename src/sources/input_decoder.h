@@ -36,7 +36,11 @@ struct InputDecoder {
   /// Writes the input into `into`, every byte of it. Called from many threads at once.
   ///
   /// \throws Error  As `examine`, also when the file is not what it was examined to be.
-  void (*decode)(const FilePart& file, const ImageRules& rules, std::span<std::byte> into);
+  /// \param random_key  Of the sample.
+  void (*decode)(const FilePart& file,
+                 const ImageRules& rules,
+                 std::uint64_t random_key,
+                 std::span<std::byte> into);
 };
 
 /// The decoder of files with `extension`, in lower case; null when such files are no inputs.

@@ -18,11 +18,17 @@
 namespace headrace::sources {
 namespace {
 
+constexpr std::size_t kChannels = 3;
+
 constexpr int kExifMarker = JPEG_APP0 + 1;
 constexpr std::string_view kExifName{"Exif\0\0", 6};
 
 /// Each scan may cost the time of the whole picture and take a few bytes; encoders make about 10.
 constexpr int kMaxScans = 200;
+
+/// Pixels around the needed ones that are decoded too: upsampling mixes in colours of neighbours,
+/// and libjpeg takes none from where it skips. Four are more than the two that it takes.
+constexpr std::uint64_t kMargin = 4;
 
 /// Faults that lose no part of the picture.
 constexpr std::array kHarmless{int{JWRN_EXTRANEOUS_DATA},
@@ -90,7 +96,11 @@ struct JpegDecoder::State {
   [[nodiscard]] Orientation orientation() const;
   void check_head(const EncodedImage& image) const;
   void check_fits(const EncodedImage& image) const;
-  void read_rows(const EncodedImage& image, RowSink& sink);
+  void read_rows(const EncodedImage& image, const Region& needed, RowSink& sink);
+  void cut_columns(const EncodedImage& image, const Region& needed);
+  void skip_rows(const EncodedImage& image, std::uint64_t count);
+  void drop_row(const EncodedImage& image);
+  void read_row(const EncodedImage& image, std::uint8_t* into);
 
   static State& of(j_common_ptr jpeg) { return *static_cast<State*>(jpeg->client_data); }
   [[noreturn]] static void fail(j_common_ptr jpeg);
@@ -104,7 +114,8 @@ struct JpegDecoder::State {
   std::jmp_buf jump{};
   std::array<char, JMSG_LENGTH_MAX> message{};
   bool has_ended = false;
-  std::vector<std::uint8_t> cmyk;
+  std::uint64_t first_column = 0;  // of the rows that libjpeg gives
+  std::vector<std::uint8_t> line;  // of inks, or of pixels that nobody needs
 };
 
 JpegDecoder::State::State() {
@@ -199,19 +210,59 @@ ImageHead JpegDecoder::State::read_head(const EncodedImage& image) {
     jpeg_read_header(&jpeg, TRUE);
   });
   check_head(image);
-  return {.stored = {jpeg.image_width, jpeg.image_height}, .orientation = orientation()};
+  return {.stored = {jpeg.image_width, jpeg.image_height},
+          .orientation = orientation(),
+          .can_shrink = true};
 }
 
-void JpegDecoder::State::read_rows(const EncodedImage& image, RowSink& sink) {
+void JpegDecoder::State::cut_columns(const EncodedImage& image, const Region& needed) {
+  const std::uint64_t begin = needed.x - std::min(needed.x, kMargin);
+  const std::uint64_t end =
+      std::min(needed.x + needed.width + kMargin, std::uint64_t{jpeg.output_width});
+  auto column = static_cast<JDIMENSION>(begin);
+  auto width = static_cast<JDIMENSION>(end - begin);
+  if (width < jpeg.output_width) {
+    run(image, [&] { jpeg_crop_scanline(&jpeg, &column, &width); });  // widens it to whole blocks
+  }
+  first_column = column;
+  line.resize(std::size_t{4} * jpeg.output_width);
+}
+
+void JpegDecoder::State::skip_rows(const EncodedImage& image, std::uint64_t count) {
+  run(image, [&] { jpeg_skip_scanlines(&jpeg, static_cast<JDIMENSION>(count)); });
+}
+
+void JpegDecoder::State::drop_row(const EncodedImage& image) {
+  JSAMPROW row = line.data();
+  run(image, [&] { jpeg_read_scanlines(&jpeg, &row, 1); });
+}
+
+void JpegDecoder::State::read_row(const EncodedImage& image, std::uint8_t* into) {
   const bool is_cmyk = jpeg.out_color_space == JCS_CMYK;
-  cmyk.resize(is_cmyk ? std::size_t{4} * jpeg.output_width : 0);
-  while (jpeg.output_scanline < jpeg.output_height) {
-    std::uint8_t* const rgb = sink.next_row();
-    JSAMPROW row = is_cmyk ? cmyk.data() : rgb;
-    run(image, [&] { jpeg_read_scanlines(&jpeg, &row, 1); });
-    if (is_cmyk) {
-      convert_cmyk(cmyk, rgb);
-    }
+  JSAMPROW row = is_cmyk ? line.data() : into;
+  run(image, [&] { jpeg_read_scanlines(&jpeg, &row, 1); });
+  if (is_cmyk) {
+    convert_cmyk(line, into);
+  }
+}
+
+void JpegDecoder::State::read_rows(const EncodedImage& image, const Region& needed, RowSink& sink) {
+  cut_columns(image, needed);
+  const std::uint64_t skipped = needed.y - std::min(needed.y, kMargin);
+  if (skipped > 0) {
+    skip_rows(image, skipped);
+  }
+  while (jpeg.output_scanline < needed.y) {
+    drop_row(image);
+  }
+  for (std::uint64_t i = 0; i < needed.height; ++i) {
+    read_row(image, sink.next_row() + first_column * kChannels);
+  }
+  // Damage below must not depend on what is needed. Of several scans all was read at the start.
+  const std::uint64_t left = jpeg.output_height - jpeg.output_scanline;
+  if (left > 0 && !jpeg_has_multiple_scans(&jpeg)) {
+    skip_rows(image, left - 1);  // of all that is left libjpeg would read nothing
+    drop_row(image);
   }
 }
 
@@ -252,13 +303,15 @@ void JpegDecoder::decode(const EncodedImage& image, RowSink& sink) {
   jpeg_decompress_struct& jpeg = state.jpeg;
   const ImageHead head = state.read_head(image);
   state.check_fits(image);
-  sink.begin(head);
+  const Request needed = sink.begin(head);
   const bool has_four = jpeg.num_components == 4;
   jpeg.out_color_space = has_four ? JCS_CMYK : JCS_RGB;
   jpeg.dct_method = JDCT_ISLOW;
   jpeg.do_fancy_upsampling = TRUE;
+  jpeg.scale_num = 1;
+  jpeg.scale_denom = static_cast<unsigned>(needed.shrink);
   state.run(image, [&] { jpeg_start_decompress(&jpeg); });
-  state.read_rows(image, sink);
+  state.read_rows(image, needed.part, sink);
   sink.end();
 }
 

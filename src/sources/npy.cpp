@@ -161,7 +161,10 @@ InputType examine_npy(const FilePart& file, const SourceOptions& /*options*/) {
   return {Shape(array.extents), array.dtype};
 }
 
-void decode_npy(const FilePart& file, const ImageRules& /*rules*/, std::span<std::byte> into) {
+void decode_npy(const FilePart& file,
+                const ImageRules& /*rules*/,
+                std::uint64_t /*random_key*/,
+                std::span<std::byte> into) {
   const NpyArray array = read_npy_array(file);
   const std::size_t bytes = check_data(file, array.header());
   if (bytes != into.size()) {

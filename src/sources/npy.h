@@ -40,7 +40,10 @@ InputType examine_npy(const FilePart& file, const SourceOptions& options);
 
 /// Reads such a file, lowest byte first. \throws Error  as `examine_npy`; `corrupt_data` when it
 /// has not exactly `into.size()` bytes of elements.
-void decode_npy(const FilePart& file, const ImageRules& rules, std::span<std::byte> into);
+void decode_npy(const FilePart& file,
+                const ImageRules& rules,
+                std::uint64_t random_key,
+                std::span<std::byte> into);
 
 /// NumPy's `.npy`, versions 1.0, 2.0 and 3.0: one array in C order, mapped and used as it lies.
 ///

@@ -53,7 +53,7 @@ std::shared_ptr<SampleSource> open_as(const Format& format,
   std::shared_ptr<SampleSource> source = format.open_file(std::move(file), options);
   refuse_split(path, options);
   if (!format.may_hold_images) {
-    refuse_image_size(path, options);
+    refuse_image_options(path, options);
   }
   return source;
 }
@@ -88,7 +88,7 @@ std::shared_ptr<SampleSource> open_folder(const std::filesystem::path& path,
   for (const Format* format : kFormats) {
     if (std::shared_ptr<SampleSource> source = format->open_folder(path, options)) {
       if (!format->may_hold_images) {
-        refuse_image_size(path, options);
+        refuse_image_options(path, options);
       }
       return source;
     }
@@ -110,7 +110,7 @@ std::shared_ptr<SampleSource> open_source(
     SourceOptions options) {  // NOLINT(performance-unnecessary-value-param): as it is published
   if (options.raw) {
     sources::refuse_split(path, options);
-    sources::refuse_image_size(path, options);
+    sources::refuse_image_options(path, options);
     return sources::open_raw(path, *options.raw);
   }
   // What cannot be examined is told by opening it.

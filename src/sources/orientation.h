@@ -19,6 +19,13 @@ struct Orientation {
     return !is_mirrored_x && !is_mirrored_y && !is_transposed;
   }
 
+  /// This one, and then what is seen mirrored left for right.
+  [[nodiscard]] Orientation flipped() const noexcept {
+    return {.is_mirrored_x = is_mirrored_x == is_transposed,
+            .is_mirrored_y = is_mirrored_y != is_transposed,
+            .is_transposed = is_transposed};
+  }
+
   /// EXIF's number 1 to 8; every other one counts as 1.
   static Orientation of_exif(unsigned number) noexcept;
 };

@@ -38,7 +38,8 @@ class Reading {
 
   ImageHead read_head();
   void start_rows();
-  void read_rows(RowSink& sink, std::vector<std::uint8_t>& picture);
+  void read_rows(const Region& needed, RowSink& sink, std::vector<std::uint8_t>& picture);
+  void skip_rows(std::uint64_t count);
   void finish();
 
  private:
@@ -160,19 +161,29 @@ void Reading::read_interlaced(std::vector<std::uint8_t>& picture) {
   });
 }
 
-void Reading::read_rows(RowSink& sink, std::vector<std::uint8_t>& picture) {
+void Reading::skip_rows(std::uint64_t count) {
+  run([&] {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      png_read_row(png_, nullptr, nullptr);
+    }
+  });
+}
+
+void Reading::read_rows(const Region& needed, RowSink& sink, std::vector<std::uint8_t>& picture) {
+  const std::uint64_t row_bytes = size_.width * kChannels;
   if (is_interlaced_) {
     read_interlaced(picture);
-  }
-  const std::uint64_t row_bytes = size_.width * kChannels;
-  for (std::uint64_t y = 0; y < size_.height; ++y) {
-    std::uint8_t* const row = sink.next_row();
-    if (is_interlaced_) {
-      std::copy_n(picture.data() + y * row_bytes, row_bytes, row);
-    } else {
-      run([&] { png_read_row(png_, row, nullptr); });
+    for (std::uint64_t y = needed.y; y < needed.y + needed.height; ++y) {
+      std::copy_n(picture.data() + y * row_bytes, row_bytes, sink.next_row());
     }
+    return;
   }
+  skip_rows(needed.y);
+  for (std::uint64_t i = 0; i < needed.height; ++i) {
+    std::uint8_t* const row = sink.next_row();
+    run([&] { png_read_row(png_, row, nullptr); });
+  }
+  skip_rows(size_.height - needed.y - needed.height);
 }
 
 void Reading::finish() {
@@ -193,9 +204,9 @@ ImageHead PngDecoder::read_head(const EncodedImage& image) {
 
 void PngDecoder::decode(const EncodedImage& image, RowSink& sink) {
   Reading reading(image);
-  sink.begin(reading.read_head());
+  const Region needed = sink.begin(reading.read_head()).part;
   reading.start_rows();
-  reading.read_rows(sink, picture_);
+  reading.read_rows(needed, sink, picture_);
   reading.finish();
   sink.end();
 }

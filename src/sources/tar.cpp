@@ -62,7 +62,7 @@ class TarSource final : public SampleSource, public FileBacked {
   void read(const ReadContext& context, SampleView& into) const override {
     check_read(name_, sizes_, context, into);
     const Place& place = places_[context.index];
-    place.decoder->decode(place.part(), rules_, into.input);
+    place.decoder->decode(place.part(), rules_, context.random_key, into.input);
     if (!into.label.empty()) {
       std::memcpy(into.label.data(), &place.label, sizeof(place.label));
     }
@@ -148,9 +148,7 @@ class Collection {
 
   /// What is done to the images, if there are any.
   [[nodiscard]] ImageRules rules() const {
-    return has_images_ ? ImageRules{.size = size_of_image(type_),
-                                    .may_resize = options_.image_size.has_value()}
-                       : ImageRules{};
+    return has_images_ ? image_rules(options_, size_of_image(type_)) : ImageRules{};
   }
   std::vector<Place>& places() { return places_; }
 
@@ -192,7 +190,7 @@ class Collection {
 std::shared_ptr<SampleSource> open_shards(std::vector<Shard> shards,
                                           std::string name,
                                           const SourceOptions& options) {
-  check_image_size(options.image_size);
+  check_image_options(options);
   Collection samples(options);
   for (const Shard& shard : shards) {
     refuse_compressed(*shard);
@@ -205,7 +203,7 @@ std::shared_ptr<SampleSource> open_shards(std::vector<Shard> shards,
         fmt::format("no sample is in the archive: no file KEY{}", decoder_extensions()));
   }
   if (!samples.has_images()) {
-    refuse_image_size(name, options);
+    refuse_image_options(name, options);
   }
   return std::make_shared<TarSource>(std::move(name),
                                      samples.spec(),

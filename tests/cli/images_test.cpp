@@ -72,6 +72,48 @@ TEST_F(Images, AreResizedLoadedAndVerified) {
   EXPECT_EQ(json["verified"]["duplicates"], 0);
 }
 
+TEST_F(Images, AreCutAndMirroredAtRandomAndVerified) {
+  for (const char* crop : {"--random-crop", "--random-crop=0.2,0.7"}) {
+    const Json json = stream(folder_.path(),
+                             {"--image-size",
+                              "32x24",
+                              crop,
+                              "--random-flip",
+                              "--seed",
+                              "5",
+                              "--verify",
+                              "--shuffle",
+                              "--epochs",
+                              "4",
+                              "--workers",
+                              "3",
+                              "--batch",
+                              "2"});
+    EXPECT_EQ(json["verified"]["samples"], 20);
+    EXPECT_EQ(json["verified"]["mismatches"], 0);
+  }
+}
+
+TEST_F(Images, RandomOptionsAreChecked) {
+  const auto refusal = [this](std::vector<std::string> options, int code) {
+    std::vector<std::string> words{"stream", folder_.path()};
+    words.insert(words.end(), options.begin(), options.end());
+    const Finished run = run_program(words);
+    EXPECT_EQ(run.exit_code, code);
+    EXPECT_TRUE(is_one_line(run.err)) << run.err;
+    return run.err;
+  };
+  EXPECT_THAT(refusal({"--random-crop"}, 2), HasSubstr("add --image-size WxH"));
+  for (const char* bad : {"0,1", "0.5,0.2", "0.5", "0.5,1.5", "some"}) {
+    EXPECT_THAT(refusal({"--image-size", "8x8", std::string("--random-crop=") + bad}, 2),
+                HasSubstr("--random-crop"));
+  }
+  const std::string digits = HEADRACE_DATA_DIR "/digits";
+  const Finished run = run_program({"stream", digits, "--random-flip"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("A random flip"), HasSubstr("no encoded images")));
+}
+
 TEST_F(Images, OfSeveralSizesNeedTheOption) {
   add("dogs/small.png", "baseline_48x48.png");
   for (const char* command : {"inspect", "stream"}) {

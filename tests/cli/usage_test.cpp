@@ -259,7 +259,9 @@ TEST(Usage, OptionsWithoutEffectAreTold) {
   }
   const Finished alone = run_program({"stream", digits(), "--seed", "3"});
   EXPECT_EQ(alone.exit_code, 0);
-  EXPECT_EQ(alone.err, "headrace: warning: --seed has no effect without --shuffle.\n");
+  EXPECT_EQ(alone.err,
+            "headrace: warning: --seed has no effect without --shuffle, --random-crop or "
+            "--random-flip.\n");
   const Finished useful = run_program({"stream",
                                        digits(),
                                        "--seed",

@@ -39,7 +39,7 @@ class VerifierTest : public testing::Test {
   Verifier verifier(std::uint64_t epochs = 1, Share share = {}) const {
     share.dataset_size = kSamples;
     share.batch_size = kBatch;
-    return {source(), {}, share, epochs};
+    return {source(), {}, share, epochs, 0};
   }
 
   // A batch as it should be, of samples in any order.

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <functional>
 #include <optional>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -45,6 +46,17 @@ inline Picture smooth_picture(std::uint32_t width, std::uint32_t height) {
   return picture;
 }
 
+/// Colours that change from pixel to pixel.
+inline Picture noisy_picture(std::uint32_t width, std::uint32_t height) {
+  std::mt19937 random(width + height);
+  Picture picture{width, height, {}};
+  picture.rgb.reserve(std::size_t{width} * height * 3);
+  for (std::size_t i = 0; i < std::size_t{width} * height * 3; ++i) {
+    picture.rgb.push_back(static_cast<std::uint8_t>(random() >> 8));
+  }
+  return picture;
+}
+
 /// A TIFF header with one entry, the orientation.
 inline std::string exif_block(unsigned orientation, bool is_big_endian = false) {
   using namespace std::string_literals;
@@ -61,6 +73,8 @@ struct JpegOptions {
   bool is_progressive = false;
   bool is_arithmetic = false;
   bool is_subsampled = false;
+  std::array<int, 2> sampling = {0, 0};  ///< Of the first component, across and down; 0: as above.
+  unsigned restart_rows = 0;             ///< Restart markers every so many rows of blocks.
   std::vector<jpeg_scan_info> scans = {};  ///< Of a progressive file; empty for the usual ones.
   std::string exif = {};
 };
@@ -89,6 +103,11 @@ inline std::string jpeg_file(std::uint32_t width,
   if (!options.is_subsampled) {
     jpeg.comp_info[0].h_samp_factor = jpeg.comp_info[0].v_samp_factor = 1;
   }
+  if (options.sampling[0] != 0) {
+    jpeg.comp_info[0].h_samp_factor = options.sampling[0];
+    jpeg.comp_info[0].v_samp_factor = options.sampling[1];
+  }
+  jpeg.restart_in_rows = static_cast<int>(options.restart_rows);
   if (options.is_progressive) {
     jpeg_simple_progression(&jpeg);
   }
