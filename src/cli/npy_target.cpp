@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
-#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -99,35 +98,37 @@ class NewFolder {
 class NpyFolder final : public PackTarget {
  public:
   NpyFolder(const PackOptions& options, const SampleSource& source, bool replaces)
-      : path_(options.target), replaces_(replaces), folder_(path_) {
+      : path_(options.target),
+        replaces_(replaces),
+        folder_(path_),
+        inputs_(folder_ / kInputs),
+        labels_(folder_ / kLabels) {
     const SampleSpec spec = source.spec();
-    inputs_.emplace(folder_ / kInputs);
-    labels_.emplace(folder_ / kLabels);
-    inputs_->write(npy_header(all_of(spec.input_shape, source), spec.input_dtype));
-    labels_->write(npy_header(all_of(spec.label_shape, source), spec.label_dtype));
+    inputs_.write(npy_header(all_of(spec.input_shape, source), spec.input_dtype));
+    labels_.write(npy_header(all_of(spec.label_shape, source), spec.label_dtype));
   }
 
   void add(std::span<const std::byte> input, std::span<const std::byte> label) override {
-    inputs_->write(input);
-    labels_->write(label);
+    inputs_.write(input);
+    labels_.write(label);
   }
   void publish() override {
-    for (std::optional<NewFile>* const file : {&inputs_, &labels_}) {
-      (*file)->seal();
-      (*file)->publish(false);
+    for (NewFile* const file : {&inputs_, &labels_}) {
+      file->seal();
+      file->publish(false);
     }
     folder_.publish(path_, replaces_);
   }
   [[nodiscard]] std::string_view format() const override { return "npy"; }
-  [[nodiscard]] std::uint64_t bytes() const override { return inputs_->size() + labels_->size(); }
+  [[nodiscard]] std::uint64_t bytes() const override { return inputs_.size() + labels_.size(); }
   [[nodiscard]] std::size_t files() const override { return 2; }
 
  private:
   fs::path path_;
   bool replaces_;
   NewFolder folder_;
-  std::optional<NewFile> inputs_;
-  std::optional<NewFile> labels_;
+  NewFile inputs_;
+  NewFile labels_;
 };
 
 /// Refuses a folder that holds anything but what pack writes, which --force would remove.

@@ -45,7 +45,7 @@ bool copy_samples(const SampleSource& source, PackTarget& target, const Interrup
   std::vector<std::byte> input(part_bytes(spec.input_shape, spec.input_dtype));
   std::vector<std::byte> label(part_bytes(spec.label_shape, spec.label_dtype));
   std::atomic<std::uint64_t> done = 0;
-  Progress progress(
+  const Progress progress(
       [&] { return Standing{.samples = done, .total = total, .bytes = done * sample}; });
   for (std::uint64_t i = 0; i < total && interrupt.signal() == 0; ++i) {
     SampleView view{.input = input, .label = label, .fields = {}};

@@ -89,10 +89,12 @@ HEADRACE_AVX2 inline __m256i sum_four(const std::uint8_t* from,
   const __m256i bytes =
       _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
   const __m256i pixels = _mm256_shuffle_epi8(bytes, pairs);
+  // NOLINTNEXTLINE(portability-simd-intrinsics): one of many instructions
   return _mm256_add_epi32(_mm256_slli_epi32(_mm256_madd_epi16(pixels, highs), 15),
                           _mm256_madd_epi16(pixels, lows));
 }
 
+// NOLINTBEGIN(portability-simd-intrinsics): as above
 HEADRACE_AVX2 void resample_avx2(const std::uint8_t* row,
                                  std::span<const ResamplePixel> pixels,
                                  const std::int32_t* weights,
@@ -113,6 +115,7 @@ HEADRACE_AVX2 void resample_avx2(const std::uint8_t* row,
     into += kChannels;
   }
 }
+// NOLINTEND(portability-simd-intrinsics)
 #endif
 
 [[gnu::always_inline]] inline void blend_block(const std::uint8_t* __restrict rows,

@@ -140,6 +140,7 @@ bool has_signature(std::span<const std::byte> bytes) {
   return has_jpeg_signature(bytes) || has_png_signature(bytes);
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): as Format has it
 std::shared_ptr<SampleSource> open_file(std::shared_ptr<const MappedFile> file,
                                         const SourceOptions& /*options*/) {
   if (!has_signature(file->bytes())) {

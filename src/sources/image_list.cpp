@@ -129,12 +129,16 @@ void Lister::add_class(const std::string& name) {
   }
   for (const std::string& inner : names.folders) {
     if (!is_hidden(inner)) {
-      add_fault(ErrorCode::unsupported, name + '/' + inner, "is a folder within a class folder");
+      add_fault(ErrorCode::unsupported,
+                fmt::format("{}/{}", name, inner),
+                "is a folder within a class folder");
     }
   }
   for (const std::string& other : names.others) {
     if (!is_hidden(other)) {
-      add_fault(ErrorCode::unsupported, name + '/' + other, "is neither a file nor a folder");
+      add_fault(ErrorCode::unsupported,
+                fmt::format("{}/{}", name, other),
+                "is neither a file nor a folder");
     }
   }
   if (list_.files.size() == count_before) {

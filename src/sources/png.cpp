@@ -26,7 +26,7 @@ constexpr png_uint_32 kMaxSide = 65535;
 constexpr std::string_view kSkipped{
     "bKGD\0cHRM\0gAMA\0hIST\0iCCP\0iTXt\0oFFs\0pCAL\0pHYs\0sBIT\0sCAL\0sPLT\0sRGB\0sTER\0tEXt\0"
     "tIME\0zTXt\0",
-    17 * 5};
+    std::size_t{17} * 5};
 
 /// One file being decoded.
 class Reading {

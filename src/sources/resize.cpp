@@ -24,7 +24,8 @@ void Axis::plan(const AxisView& view, std::uint64_t shrink) {
   for (std::uint64_t i = 0; i < view.kept; ++i) {
     const double centre = offset + (static_cast<double>(view.cut + i) + 0.5) * scale;
     const auto first = static_cast<std::uint64_t>(std::max(centre - reach + 0.5, 0.0));
-    const auto last = std::min(static_cast<std::uint64_t>(centre + reach + 0.5), end - origin);
+    const auto last =
+        std::min(static_cast<std::uint64_t>(std::floor(centre + reach + 0.5)), end - origin);
     exact_.clear();
     double total = 0;
     for (std::uint64_t pixel = first; pixel < last; ++pixel) {
@@ -37,7 +38,7 @@ void Axis::plan(const AxisView& view, std::uint64_t shrink) {
                        .weights = static_cast<std::uint32_t>(weights_.size())});
     for (const double weight : exact_) {
       constexpr double kOne = std::int32_t{1} << kernels::kResampleBits;
-      weights_.push_back(static_cast<std::int32_t>(weight / total * kOne + 0.5));
+      weights_.push_back(static_cast<std::int32_t>(std::floor(weight / total * kOne + 0.5)));
     }
     while (weights_.size() % kernels::kResampleGroup != 0) {
       weights_.push_back(0);

@@ -49,6 +49,7 @@ bool claims_name(std::string_view file_name) {
   return file_name.ends_with(".safetensors");
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): as Format has it
 std::shared_ptr<SampleSource> open_file(std::shared_ptr<const MappedFile> file,
                                         const SourceOptions& /*options*/) {
   const std::vector<SafetensorsEntry> entries = read_safetensors_header(*file);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <unordered_set>
@@ -92,9 +93,10 @@ class HeaderReader {
     if (const std::size_t zero = text_.find('\0'); zero != std::string_view::npos) {
       file_.refuse(ErrorCode::corrupt_data, kLengthBytes + zero, "the header has a zero byte");
     }
-    const char* const end = text_.data() + text_.size();
-    at_ = text_.data();
-    nlohmann::json::sax_parse(Characters(text_.data(), &at_), Characters(end, &at_), this);
+    const char* const begin = std::to_address(text_.begin());
+    at_ = begin;
+    nlohmann::json::sax_parse(
+        Characters(begin, &at_), Characters(begin + text_.size(), &at_), this);
     return std::move(entries_);
   }
 
