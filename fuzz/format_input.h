@@ -30,7 +30,7 @@ inline void open_and_read(const sources::Format& format, std::span<const std::ui
     const auto file = std::make_shared<const sources::MappedFile>(InputFile::with(bytes));
     const Guard guard(file->bytes());
     (void)format.has_signature(file->bytes());
-    read_samples(*format.open_file(file));
+    read_samples(*format.open_file(file, {}));
   });
 }
 

@@ -107,8 +107,9 @@ class HEADRACE_EXPORT SampleSource {
 
   /// A number that tells this data set from others, by which a loader refuses the state of a set
   /// that has changed. Sources of `open_source`, `open_memory` and `subset` look at parts of the
-  /// content, at about the same cost for a set of any size: a copy elsewhere has the same number,
-  /// and a change between those parts is not seen.
+  /// content, of class folders at names and sizes of files alone: a copy elsewhere has the same
+  /// number, and other changes are not seen. The cost is about the same for arrays of any size;
+  /// archives and subsets take a step for each sample.
   ///
   /// The default knows spec and size alone. Another one should be the same on every machine, and
   /// must not depend on where the data lie or how they are called.

@@ -132,6 +132,10 @@ void replace_file(const std::filesystem::path& path, std::string_view text) {
     std::filesystem::remove(temporary, error);
     throw;
   }
+  flush_folder_of(path);
+}
+
+void flush_folder_of(const std::filesystem::path& path) {
   const std::filesystem::path folder = folder_of(path);
   File(folder, O_RDONLY | O_DIRECTORY, kCannotWrite).flush();
 }

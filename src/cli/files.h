@@ -21,6 +21,9 @@ void write_file(const std::filesystem::path& path, std::string_view text);
 /// what it held before or all of `text`. Only regular files are replaced. \throws Error  `io`.
 void replace_file(const std::filesystem::path& path, std::string_view text);
 
+/// Brings the names in the folder that `path` is in to the disk. \throws Error  `io`.
+void flush_folder_of(const std::filesystem::path& path);
+
 /// All of a regular file. \throws Error  `io`; `unsupported` when it is no regular file or has more
 /// bytes than `most_bytes`.
 std::string read_file(const std::filesystem::path& path, std::uint64_t most_bytes);

@@ -3,6 +3,8 @@
 
 #include "headrace/error.h"
 
+#include "cli/files.h"
+
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -27,9 +29,16 @@ constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
 }  // namespace
 
 std::filesystem::path temporary_name(const std::filesystem::path& path) {
-  std::filesystem::path name = path;
-  name += fmt::format(".{}.tmp", ::getpid());
-  return name;
+  constexpr int kMostTried = 1000;
+  for (int i = 0;; ++i) {
+    std::filesystem::path name = path;
+    name += i == 0 ? fmt::format(".{}.tmp", ::getpid()) : fmt::format(".{}-{}.tmp", ::getpid(), i);
+    std::error_code error;
+    const bool is_taken = std::filesystem::exists(std::filesystem::symlink_status(name, error));
+    if (!is_taken || i == kMostTried) {
+      return name;
+    }
+  }
 }
 
 void take_name(const std::filesystem::path& from, const std::filesystem::path& to, bool replaces) {
@@ -103,6 +112,7 @@ void NewFile::seal() {
 void NewFile::publish(bool replaces) {
   take_name(temporary_, path_, replaces);
   is_published_ = true;
+  flush_folder_of(path_);
 }
 
 }  // namespace headrace::cli

@@ -2,6 +2,7 @@
 #include "headrace/error.h"
 
 #include "cli/describe.h"
+#include "cli/files.h"
 #include "cli/new_file.h"
 #include "cli/npy_text.h"
 #include "cli/pack_target.h"
@@ -88,6 +89,7 @@ class NewFolder {
                               path.string(),
                               std::error_code(errno, std::generic_category()).message()));
     }
+    flush_folder_of(path);
   }
 
  private:

@@ -27,14 +27,6 @@ fs::path place_of(fs::path path) {
   return error ? path : place;
 }
 
-bool are_same(const fs::path& one, const fs::path& other) {
-  std::error_code error;
-  if (fs::is_character_file(one, error)) {  // such as /dev/null, which takes anything
-    return false;
-  }
-  return fs::equivalent(one, other, error) || place_of(one) == place_of(other);
-}
-
 bool holds_data(const fs::path& path) {
   std::error_code error;
   if (!fs::is_regular_file(path, error)) {
@@ -60,6 +52,14 @@ void check_name(const Output& output) {
 
 }  // namespace
 
+bool name_same_file(const fs::path& one, const fs::path& other) {
+  std::error_code error;
+  if (fs::is_character_file(one, error)) {  // such as /dev/null, which takes anything
+    return false;
+  }
+  return fs::equivalent(one, other, error) || place_of(one) == place_of(other);
+}
+
 void check_outputs(std::initializer_list<Output> outputs) {
   for (auto output = outputs.begin(); output != outputs.end(); ++output) {
     if (output->path.empty()) {
@@ -67,7 +67,7 @@ void check_outputs(std::initializer_list<Output> outputs) {
     }
     check_name(*output);
     for (auto before = outputs.begin(); before != output; ++before) {
-      if (!before->path.empty() && are_same(before->path, output->path)) {
+      if (!before->path.empty() && name_same_file(before->path, output->path)) {
         throw UsageError(fmt::format("{} and {} name the same file, '{}'.",
                                      before->option,
                                      output->option,

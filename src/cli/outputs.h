@@ -21,4 +21,7 @@ struct Output {
 /// \throws Error       `io` where one cannot be written.
 void check_outputs(std::initializer_list<Output> outputs);
 
+/// Whether both name one file, whatever links lead to it, and also where nothing is yet.
+bool name_same_file(const std::filesystem::path& one, const std::filesystem::path& other);
+
 }  // namespace headrace::cli

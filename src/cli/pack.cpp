@@ -14,6 +14,7 @@
 #include "cli/outputs.h"
 #include "cli/pack_target.h"
 #include "cli/progress.h"
+#include "cli/values.h"
 
 #include <fmt/format.h>
 
@@ -70,10 +71,47 @@ std::string to_text(const PackReport& report) {
       static_cast<double>(report.bytes) / seconds / 1e9);
 }
 
+/// Where the target will be: of a link, what it leads to. \throws UsageError  where there can be
+/// none. \throws Error  `io`.
+std::filesystem::path place_of(const std::filesystem::path& target) {
+  std::filesystem::path place = target.lexically_normal();
+  place = place.has_filename() ? place : place.parent_path();
+  if (const auto name = place.filename(); name.empty() || name == "." || name == "..") {
+    throw UsageError(
+        fmt::format("TARGET: '{}' is no name of a new file or folder.", target.string()));
+  }
+  if (!std::filesystem::is_symlink(place)) {
+    return place;
+  }
+  std::error_code error;
+  place = std::filesystem::canonical(place, error);
+  if (error) {
+    throw Error(ErrorCode::io,
+                fmt::format("TARGET '{}' is a link: {}.", target.string(), error.message()));
+  }
+  return place;
+}
+
+/// Refuses a file for the JSON that the target, or a shard of it, will be.
+void check_json(const std::string& json, const std::filesystem::path& target) {
+  const std::string name = std::filesystem::path(json).filename().string();
+  const bool is_shard =
+      name.starts_with(target.filename().string() + '-') && name.ends_with(".tar");
+  const std::filesystem::path beside = target.parent_path() / name;
+  if (name_same_file(json, target) || (is_shard && name_same_file(json, beside))) {
+    throw UsageError(fmt::format("--json and TARGET name the same file, '{}'.", json));
+  }
+}
+
 }  // namespace
 
-int run(const PackOptions& options) {
+int run(const PackOptions& asked) {
+  PackOptions options = asked;
+  options.target = place_of(asked.target);
   Interrupt interrupt;
+  if (!options.json.empty() && options.json != "-") {
+    check_json(options.json, options.target);
+  }
   check_outputs({{"--json", options.json == "-" ? "" : options.json}});
   const auto source = open_data(options.path, options.source);
   const auto begin = std::chrono::steady_clock::now();

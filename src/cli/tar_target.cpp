@@ -116,15 +116,19 @@ class TarShards final : public PackTarget {
 
   void publish() override {
     close_shard();
-    for (std::size_t i = 0; i < shards_.size(); ++i) {
-      shards_[i]->publish(replaces_);
-    }
+    publish_shards();
     for (const fs::path& path : names_.existing()) {
       const bool is_new = std::ranges::any_of(
           shards_, [&](const auto& shard) { return shard->path().filename() == path.filename(); });
       if (!is_new && replaces_) {  // Of a longer row of shards, which would be read with these.
-        std::error_code ignored;
-        fs::remove(path, ignored);
+        std::error_code error;
+        if (!fs::remove(path, error) && error) {
+          throw Error(
+              ErrorCode::io,
+              fmt::format("Cannot remove '{}', which is older than the shards beside it: {}.",
+                          path.string(),
+                          error.message()));
+        }
       }
     }
   }
@@ -142,6 +146,22 @@ class TarShards final : public PackTarget {
   [[nodiscard]] std::size_t files() const override { return shards_.size(); }
 
  private:
+  /// Gives all shards their names, or none where nothing was to be replaced.
+  void publish_shards() {
+    std::size_t published = 0;
+    try {
+      for (; published < shards_.size(); ++published) {
+        shards_[published]->publish(replaces_);
+      }
+    } catch (...) {
+      std::error_code ignored;
+      for (std::size_t i = 0; i < published && !replaces_; ++i) {
+        fs::remove(shards_[i]->path(), ignored);
+      }
+      throw;
+    }
+  }
+
   /// Goes on to another shard when this one has no room for `need` bytes and its end.
   void open_shard(std::uint64_t need) {
     const bool is_full = !shards_.empty() && shard_bytes_ &&

@@ -24,6 +24,7 @@ void decode_image(const FilePart& file,
                   const ImageRules& rules,
                   std::uint64_t random_key,
                   std::span<std::byte> into) {
+  ImageReader::of_this_thread().forget_large();
   ImageReader::of_this_thread().read(image_in(file), rules, random_key, into);
 }
 

@@ -27,6 +27,10 @@ constexpr std::size_t kHeadBytes = std::size_t{64} << 10;
 /// resizer, which reads the line at once, would wait for memory.
 constexpr std::size_t kUnaligned = 1;
 
+/// More than any image of as many pixels as are read takes; a larger file is not brought into
+/// memory to find that out.
+constexpr std::uint64_t kMostBytes = kMaxPixels * 8;
+
 /// Memory that a thread keeps from one image to the next.
 constexpr std::size_t kMostKept = std::size_t{64} << 20;
 
@@ -147,6 +151,12 @@ EncodedImage ImageReader::load(const std::string& path, std::size_t most) {
 EncodedImage ImageReader::load(const FileDescriptor& file,
                                const std::string& path,
                                std::uint64_t bytes) {
+  if (bytes > kMostBytes) {
+    EncodedImage{.path = path, .bytes = {}}.refuse(
+        ErrorCode::unsupported,
+        kMostBytes,
+        fmt::format("the image goes on: its {} bytes are more than {}", bytes, kMostBytes));
+  }
   file_.resize(static_cast<std::size_t>(bytes));
   read_all(file, path, file_);
   return {.path = path, .bytes = file_};

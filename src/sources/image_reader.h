@@ -51,13 +51,15 @@ class ImageReader {
             std::uint64_t random_key,
             std::span<std::byte> into);
 
+  /// Lets go of what a large image needed. The reads of files do so themselves.
+  void forget_large();
+
  private:
   class Placing;
 
   EncodedImage load(const std::string& path, std::size_t most);
   EncodedImage load(const FileDescriptor& file, const std::string& path, std::uint64_t bytes);
   ImageHead read_head(const EncodedImage& image);
-  void forget_large();
 
   std::vector<std::byte> file_;
   JpegDecoder jpeg_;

@@ -32,16 +32,18 @@ void check_image_size(const ImageSize& size) {
 void check_random_crop(const RandomCrop& crop) {
   const bool is_scale_right =
       crop.min_scale > 0 && crop.min_scale <= crop.max_scale && crop.max_scale <= 1;
-  const bool is_ratio_right =
-      crop.min_ratio > 0 && crop.min_ratio <= crop.max_ratio && std::isfinite(crop.max_ratio);
+  const bool is_ratio_right = crop.min_ratio >= 1.0 / kMaxSide &&
+                              crop.min_ratio <= crop.max_ratio && crop.max_ratio <= kMaxSide;
   if (!is_scale_right || !is_ratio_right) {
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("A random crop of {} to {} of the area, in ratios of {} to {}, is out "
-                            "of range: above 0, the lower bound first, and at most the whole area.",
+                            "of range: above 0, the lower bound first, at most the whole area, and "
+                            "no ratio beyond {} to 1.",
                             crop.min_scale,
                             crop.max_scale,
                             crop.min_ratio,
-                            crop.max_ratio));
+                            crop.max_ratio,
+                            kMaxSide));
   }
 }
 

@@ -2,6 +2,7 @@
 #include "headrace/error.h"
 #include "headrace/source.h"
 
+#include "cli/new_file.h"
 #include "stream_report.h"
 #include "support/npy_writer.h"
 
@@ -231,6 +232,53 @@ TEST(Pack, BadUsage) {
   for (const char* part : {"SOURCE", "TARGET", "--shard-size", "--force", "--raw", "--json"}) {
     EXPECT_THAT(help.out, HasSubstr(part));
   }
+}
+
+TEST(Pack, TheReportIsNotWrittenOverWhatWasPacked) {
+  const TempDir folder;
+  const std::string target = folder / "x.tar";
+  expect_failure({digits(), target, "--json", target}, "name the same file", 2);
+  expect_failure(
+      {digits(), folder / "y", "--shard-size", "50000", "--json", folder / "y-000001.tar"},
+      "name the same file",
+      2);
+  EXPECT_TRUE(names_in(folder.path()).empty());
+  pack({digits(), folder / "y", "--shard-size", "50000"});
+  EXPECT_EQ(run_program({"pack", digits(), target, "--json", folder / "y.json"}).exit_code, 0);
+}
+
+TEST(Pack, ATargetMayEndInASlash) {
+  const TempDir folder;
+  pack({digits(), (folder / "out").string() + "/"});
+  pack({digits(), (folder / "out").string() + "/", "--force"});
+  expect_same_samples(digits(), folder / "out");
+  EXPECT_EQ(names_in(folder.path()), std::set<std::string>{"out"});
+  for (const char* name : {".", "..", "/", "a/.."}) {
+    expect_failure({digits(), name, "--force"}, "is no name of a new file or folder", 2);
+  }
+}
+
+TEST(Pack, ALinksPlaceIsWhereItLeads) {
+  const TempDir folder;
+  std::filesystem::create_directory(folder / "disk");
+  pack({digits(), folder / "disk/out"});
+  write_npy(folder / "disk/out/inputs.npy", {1, 2}, std::array<float, 2>{1, 2});
+  std::filesystem::create_symlink(folder / "disk/out", folder / "link");
+  pack({digits(), folder / "link", "--force"});
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
+  expect_same_samples(digits(), folder / "disk/out");
+  std::filesystem::create_symlink(folder / "nowhere", folder / "lost");
+  expect_failure({digits(), folder / "lost"}, "is a link: No such file");
+}
+
+TEST(Pack, ATemporaryNameThatIsTakenIsPassedOver) {
+  const TempDir folder;
+  const std::filesystem::path first = cli::temporary_name(folder / "x");
+  write_file(first, "of one that was killed");
+  const std::filesystem::path second = cli::temporary_name(folder / "x");
+  EXPECT_NE(second, first);
+  EXPECT_EQ(second.parent_path(), folder.path());
+  EXPECT_FALSE(std::filesystem::exists(second));
 }
 
 TEST(Pack, AFailureHalfwayLeavesNothing) {

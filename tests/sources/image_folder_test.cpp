@@ -179,6 +179,16 @@ TEST(ImageFolder, FilesThatChangedAreErrorsOfTheirSample) {
   expect_error([&] { read_sample(*source, 3); }, kInvalid, {"Sample 3"});
 }
 
+TEST(ImageFolder, FilesTooLargeForAnImageAreNotBroughtIntoMemory) {
+  const ImageDir dir;
+  dir.add("a/1.png", png(1));
+  const auto source = dir.open(ImageSize{4, 3});
+  std::filesystem::resize_file(dir.path("a/1.png"), std::uintmax_t{1} << 40);  // a hole
+  expect_error([&] { read_sample(*source, 0); },
+               kUnsupported,
+               {"a/1.png", "its 1099511627776 bytes are more than 1073741824"});
+}
+
 TEST(ImageFolder, IsReadFromManyThreads) {
   const ImageDir dir;
   for (std::uint8_t i = 0; i < 40; ++i) {
