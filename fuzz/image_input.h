@@ -12,19 +12,21 @@ inline void decode_image(std::span<const std::uint8_t> bytes) {
   constexpr std::uint64_t kMostPixels = std::uint64_t{1} << 20;
   const std::string& path = InputFile::with(bytes);
   sources::ImageReader& reader = sources::ImageReader::of_this_thread();
-  const auto read = [&](const ImageSize& size, bool may_resize) {
-    std::vector<std::byte> pixels(size.width * size.height * kChannels);
-    expect_sound([&] { reader.read(path, size, may_resize, pixels); });
+  const auto read = [&](const sources::ImageRules& rules) {
+    std::vector<std::byte> pixels(rules.size.width * rules.size.height * kChannels);
+    expect_sound([&] { reader.read(path, rules, bytes.size(), pixels); });
   };
   expect_sound([&] {
     std::uint64_t file_bytes = 0;
     (void)reader.is_image(path, file_bytes);
     const ImageSize size = reader.size_of(path);
     if (size.width * size.height <= kMostPixels) {
-      read(size, false);
+      read({.size = size});
     }
   });
-  read({.width = 7, .height = 5}, true);
+  constexpr ImageSize kSmall{.width = 7, .height = 5};
+  read({.size = kSmall, .may_resize = true});
+  read({.size = kSmall, .may_resize = true, .random_crop = RandomCrop{}, .random_flip = true});
 }
 
 }  // namespace headrace::fuzz
