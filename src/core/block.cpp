@@ -4,7 +4,10 @@
 #include "core/lane.h"
 #include "core/log.h"
 
+#include <array>
+#include <cstddef>
 #include <exception>
+#include <memory_resource>
 #include <utility>
 
 namespace headrace::core {
@@ -20,6 +23,13 @@ Ticket point_after(StreamState& stream) noexcept {
     return stream.next();
   }
 }
+
+/// What is copied out of a block to be waited for; of a few streams it needs no heap.
+struct Copied {
+  std::array<std::byte, 512> room;
+  std::pmr::monotonic_buffer_resource memory{room.data(), room.size()};
+  UseList uses{&memory};
+};
 }  // namespace
 
 void Block::know_earlier_uses() {
@@ -38,30 +48,32 @@ void Block::forget_outcome() noexcept {
   written_.reset();
 }
 
-UseList Block::copy_writers() {
+void Block::add_writers_to(UseList& uses) {
   const std::scoped_lock lock(mutex_);
   know_earlier_uses();
-  return writers_;
+  uses.add(writers_);
 }
 
-UseList Block::copy_all() {
+void Block::add_all_to(UseList& uses) {
   const std::scoped_lock lock(mutex_);
   know_earlier_uses();
-  UseList all = writers_;
-  all.add(readers_);
-  return all;
+  uses.add(writers_);
+  uses.add(readers_);
 }
 
 void Block::before_read(StreamState& stream) {
-  copy_writers().make_wait(stream);
+  Copied writers;
+  add_writers_to(writers.uses);
+  writers.uses.make_wait(stream);
 }
 
 void Block::before_write(StreamState& stream) {
-  const UseList all = copy_all();
-  all.make_wait(stream);
+  Copied all;
+  add_all_to(all.uses);
+  all.uses.make_wait(stream);
   const std::scoped_lock lock(mutex_);
-  writers_.cover_by(stream, all);
-  readers_.cover_by(stream, all);
+  writers_.cover_by(stream, all.uses);
+  readers_.cover_by(stream, all.uses);
 }
 
 void Block::after_read(StreamState& stream) noexcept {
@@ -115,20 +127,28 @@ void Block::note_last_use(StreamState& stream) noexcept {
 }
 
 void Block::wait_to_read() {
-  copy_writers().wait();
+  Copied writers;
+  add_writers_to(writers.uses);
+  writers.uses.wait();
   require_written();
 }
 
 bool Block::wait_to_write(std::chrono::nanoseconds timeout) {
-  return copy_all().wait(timeout);
+  Copied all;
+  add_all_to(all.uses);
+  return all.uses.wait(timeout);
 }
 
 void Block::wait_to_write() {
-  copy_all().wait();
+  Copied all;
+  add_all_to(all.uses);
+  all.uses.wait();
 }
 
 bool Block::can_be_waited_for() {
-  return copy_all().can_be_waited_for(nullptr);
+  Copied all;
+  add_all_to(all.uses);
+  return all.uses.can_be_waited_for(nullptr);
 }
 
 }  // namespace headrace::core

@@ -104,8 +104,8 @@ class alignas(64) Block {
   /// Adds to one of the lists. `mutex_` is held.
   void note(UseList& uses, const Ticket& ticket);
 
-  [[nodiscard]] UseList copy_writers();
-  [[nodiscard]] UseList copy_all();
+  void add_writers_to(UseList& uses);
+  void add_all_to(UseList& uses);
 
   // What a take and a return on a hit touch lies in one cache line.
   MemoryPool* pool_ = nullptr;

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -155,6 +156,10 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
 /// Points that something must wait for, one a stream at the most. Not synchronised.
 class UseList {
  public:
+  UseList() = default;
+  /// Keeps its entries in `memory`, which outlives it.
+  explicit UseList(std::pmr::memory_resource* memory) : uses_(memory) {}
+
   void add(const Ticket& ticket);
   void add(const UseList& other);
   void clear() noexcept { uses_.clear(); }
@@ -203,7 +208,7 @@ class UseList {
     Ticket ticket;
     std::uint64_t covered_by = 0;  // id of the last stream that waits for it
   };
-  std::vector<Use> uses_;
+  std::pmr::vector<Use> uses_;
 };
 
 }  // namespace headrace::core

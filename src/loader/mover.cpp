@@ -14,11 +14,14 @@ Mover::Mover(const Device& device, std::shared_ptr<Trace> trace)
 std::size_t Mover::ship(Slot& slot) {
   const BatchLayout& layout = *slot.layout;
   const std::size_t bytes = slot.rows * layout.row_bytes();
+  const bool copies = slot.slab != nullptr && bytes != 0;
+  const bool expands = layout.expand() != nullptr && slot.rows != 0;
+  if (!copies && !expands) {
+    return bytes;
+  }
   auto submission = std::make_shared<Submission>();
   core::StreamState& stream = *core::StreamAccess::state(stream_);
   core::Block& packed = slot.packed->block();
-  const bool copies = slot.slab != nullptr && bytes != 0;
-  const bool expands = layout.expand() != nullptr && slot.rows != 0;
   if (copies) {
     packed.before_write(stream);
     submission->commands.push_back(
@@ -32,9 +35,6 @@ std::size_t Mover::ship(Slot& slot) {
                                                   static_cast<std::int64_t>(slot.rows),
                                                   layout.expand()},
                                     "expand batch"});
-  }
-  if (submission->commands.empty()) {
-    return bytes;
   }
   core::record_on_track(*submission, stream, trace_);
   const std::shared_ptr<const Outcome> outcome = submission->outcome;

@@ -9,7 +9,48 @@
 
 namespace headrace::host {
 
-Stream::Stream() : thread_([queue = queue_] { run(queue); }) {}
+struct Stream::Runner {
+  std::shared_ptr<Queue> queue;
+  std::shared_ptr<Progress> progress;
+  NativeHandle handle;
+
+  /// Runs tasks in turn until the queue is closed and empty.
+  void operator()() const {
+    std::vector<Task> tasks;
+    while (take(tasks)) {
+      for (Task& task : tasks) {
+        std::visit(*this, task);
+        task = {};  // What it holds may belong to the caller; let go before anything else runs.
+      }
+      tasks.clear();
+    }
+  }
+
+  bool take(std::vector<Task>& tasks) const {
+    std::unique_lock lock(queue->mutex);
+    queue->changed.wait(lock, [this] { return !queue->tasks.empty() || queue->closed; });
+    tasks.swap(queue->tasks);
+    return !tasks.empty();
+  }
+
+  void operator()(const std::shared_ptr<Submission>& submission) const {
+    kernels::run(*submission, handle);
+  }
+  void operator()(const Signal& signal) const {
+    {
+      const std::scoped_lock lock(progress->mutex);
+      progress->completed = signal.serial;
+    }
+    progress->changed.notify_all();
+  }
+  void operator()(const Wait& wait) const {
+    Progress& producer = *wait.producer;
+    std::unique_lock lock(producer.mutex);
+    producer.changed.wait(lock, [&] { return producer.completed >= wait.serial; });
+  }
+};
+
+Stream::Stream() : thread_(Runner{queue_, progress_, Stream::native_handle()}) {}
 
 Stream::~Stream() {
   {
@@ -20,23 +61,7 @@ Stream::~Stream() {
   thread_.get_id() == std::this_thread::get_id() ? thread_.detach() : thread_.join();
 }
 
-void Stream::run(const std::shared_ptr<Queue>& queue) {
-  std::unique_lock lock(queue->mutex);
-  while (true) {
-    queue->changed.wait(lock, [&queue] { return !queue->tasks.empty() || queue->closed; });
-    if (queue->tasks.empty()) {
-      return;
-    }
-    std::function<void()> task = std::move(queue->tasks.front());
-    queue->tasks.pop_front();
-    lock.unlock();
-    task();
-    task = nullptr;  // What it holds may belong to the caller; let go before anything else runs.
-    lock.lock();
-  }
-}
-
-void Stream::push(std::function<void()> task) {
+void Stream::push(Task task) {
   {
     const std::scoped_lock lock(queue_->mutex);
     queue_->tasks.push_back(std::move(task));
@@ -45,19 +70,11 @@ void Stream::push(std::function<void()> task) {
 }
 
 void Stream::submit(std::shared_ptr<Submission> submission) {
-  push([submission = std::move(submission), handle = native_handle()] {
-    kernels::run(*submission, handle);
-  });
+  push(std::move(submission));
 }
 
 void Stream::signal(MarkerSerial serial) {
-  push([progress = progress_, serial] {
-    {
-      const std::scoped_lock lock(progress->mutex);
-      progress->completed = serial;
-    }
-    progress->changed.notify_all();
-  });
+  push(Signal{serial});
 }
 
 MarkerSerial Stream::completed() {
@@ -76,10 +93,7 @@ bool Stream::wait(MarkerSerial serial, std::chrono::nanoseconds timeout) {
 }
 
 void Stream::wait_for(BackendStream& producer, MarkerSerial serial) {
-  push([progress = static_cast<Stream&>(producer).progress_, serial] {
-    std::unique_lock lock(progress->mutex);
-    progress->changed.wait(lock, [&progress, serial] { return progress->completed >= serial; });
-  });
+  push(Wait{static_cast<Stream&>(producer).progress_, serial});
 }
 
 NativeHandle Stream::native_handle() const {

@@ -4,11 +4,11 @@
 #include "headrace/backend.h"
 
 #include <condition_variable>
-#include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <variant>
+#include <vector>
 
 namespace headrace::host {
 
@@ -36,16 +36,25 @@ class Stream final : public BackendStream {
     std::condition_variable changed;
     MarkerSerial completed = 0;
   };
+  struct Signal {
+    MarkerSerial serial = 0;
+  };
+  struct Wait {
+    std::shared_ptr<Progress> producer;
+    MarkerSerial serial = 0;
+  };
+  using Task = std::variant<std::shared_ptr<Submission>, Signal, Wait>;
   /// What the submitters and the thread share; the thread keeps it until it ends.
   struct Queue {
     std::mutex mutex;
     std::condition_variable changed;
-    std::deque<std::function<void()>> tasks;
+    std::vector<Task> tasks;
     bool closed = false;
   };
+  /// The thread's side.
+  struct Runner;
 
-  void push(std::function<void()> task);
-  static void run(const std::shared_ptr<Queue>& queue);
+  void push(Task task);
 
   const std::shared_ptr<Progress> progress_ = std::make_shared<Progress>();
   const std::shared_ptr<Queue> queue_ = std::make_shared<Queue>();
