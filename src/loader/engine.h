@@ -14,6 +14,7 @@
 #include "sources/file_backed.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -61,6 +62,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
   enum class Phase { idle, running, stopped };
 
   class Wake;
+
+  /// A worker reads at most so long, as rows have taken lately, before it looks whether an older
+  /// batch needs it more: no sample waits behind a slow one that another worker could read.
+  static constexpr std::chrono::microseconds kChunkTime{200};
 
   /// Rows `begin` to `end` of a slot, for one worker.
   struct Chunk {
@@ -138,6 +143,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void ask_for(const PlannedBatch& batch, std::uint64_t row, Lock& lock);
   void read_chunk(const Chunk& chunk, SampleView& view, Lock& lock, const std::string& track);
   void read_rows(const Chunk& chunk, SampleView& view, std::vector<RowFailure>& failures) const;
+  void prefetch(std::uint64_t sample) const noexcept;
   void read_row(const Chunk& chunk, std::size_t row, std::uint64_t sample, SampleView& view) const;
 
   const core::ProcessStamp process_;
@@ -174,7 +180,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::vector<std::uint64_t> handed_early_;  // batches above it that were, sorted
   std::vector<std::unique_ptr<Lease>> spare_leases_;
   ReadAhead read_ahead_;
-  std::uint64_t failures_seen_ = 0;  // in batches handed out
+  Clock::duration row_time_ = kChunkTime;  // that a row took to read, lately
+  std::uint64_t failures_seen_ = 0;        // in batches handed out
   AsyncDataLoaderStats counts_;
   core::Histogram read_time_;
   core::Histogram slot_wait_time_;

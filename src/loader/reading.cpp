@@ -90,6 +90,7 @@ void Engine::read_chunk(const Chunk& chunk,
   lock.lock();
   Slot& slot = *chunk.slot;
   read_time_.add(end - begin);
+  row_time_ += ((end - begin) / static_cast<std::int64_t>(chunk.end - chunk.begin) - row_time_) / 4;
   if (missed) {
     read_ahead_.note_missed();
   }
@@ -112,8 +113,14 @@ void Engine::read_chunk(const Chunk& chunk,
 void Engine::read_rows(const Chunk& chunk,
                        SampleView& view,
                        std::vector<RowFailure>& failures) const {
+  const PlannedBatch& plan = chunk.slot->plan;
+  std::uint64_t next = plan_->sample(plan, chunk.begin);
   for (std::size_t row = chunk.begin; row < chunk.end && !stopping_; ++row) {
-    const std::uint64_t sample = plan_->sample(chunk.slot->plan, row);
+    const std::uint64_t sample = next;
+    if (row + 1 < chunk.end) {
+      next = plan_->sample(plan, row + 1);
+      prefetch(next);
+    }
     try {
       read_row(chunk, row, sample, view);
     } catch (...) {
@@ -122,6 +129,12 @@ void Engine::read_rows(const Chunk& chunk,
         return;
       }
     }
+  }
+}
+
+void Engine::prefetch(std::uint64_t sample) const noexcept {
+  if (files_ != nullptr) {
+    files_->prefetch(sample);
   }
 }
 

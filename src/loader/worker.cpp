@@ -18,7 +18,7 @@ namespace headrace::loader {
 
 namespace {
 
-/// Bytes that a worker reads before it looks whether an older batch needs it more.
+/// Bytes that a worker reads at most for the same reason as kChunkTime.
 constexpr std::size_t kChunkBytes = std::size_t{256} << 10;
 /// How long a worker waits for the device before it looks whether the loader was stopped.
 constexpr std::chrono::milliseconds kStopCheck{20};
@@ -87,7 +87,9 @@ std::optional<Engine::Chunk> Engine::next_chunk_locked() {
 std::size_t Engine::rows_per_chunk(const Slot& slot) const {
   const std::size_t share = (slot.plan.read_rows + config_.workers - 1) / config_.workers;
   const std::size_t by_bytes = kChunkBytes / std::max<std::size_t>(slot.layout->row_bytes(), 1);
-  return std::clamp<std::size_t>(by_bytes, 1, std::max<std::size_t>(share, 1));
+  const auto by_time =
+      static_cast<std::size_t>(kChunkTime / std::max(row_time_, Clock::duration(1)));
+  return std::clamp<std::size_t>(std::min(by_bytes, by_time), 1, std::max<std::size_t>(share, 1));
 }
 
 Slot* Engine::slot_to_open_locked() {

@@ -101,6 +101,7 @@ class SwappedSource final : public SampleSource, public FileBacked {
   void will_need(std::span<const std::uint64_t> samples) const noexcept override {
     rows_->will_need(samples);
   }
+  void prefetch(std::uint64_t sample) const noexcept override { rows_->prefetch(sample); }
 
  private:
   std::shared_ptr<const RowSource> rows_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -25,8 +26,15 @@ class FileBacked {
   /// wait for them and promises nothing.
   virtual void will_need(std::span<const std::uint64_t> samples) const noexcept = 0;
 
+  /// Asks the processor to bring the beginning of `sample` into its caches: for the one that is
+  /// read next, while another is. Reads nothing from storage; by default does nothing.
+  virtual void prefetch(std::uint64_t sample) const noexcept;
+
   /// A number that rises when the calling thread has to read from storage.
   [[nodiscard]] virtual std::uint64_t storage_reads() const noexcept;
+
+ protected:
+  static void prefetch_begin(std::span<const std::byte> part) noexcept;
 };
 
 }  // namespace headrace::sources

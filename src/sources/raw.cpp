@@ -52,6 +52,10 @@ class RecordSource final : public SampleSource, public FileBacked {
       records.add(file_->bytes().subspan(sample * record_bytes, record_bytes));
     }
   }
+  void prefetch(std::uint64_t sample) const noexcept override {
+    const std::size_t record_bytes = sizes_.input_stride + sizes_.label_stride;
+    prefetch_begin(file_->bytes().subspan(sample * record_bytes, record_bytes));
+  }
 
  private:
   std::shared_ptr<const MappedFile> file_;

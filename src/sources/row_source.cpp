@@ -81,6 +81,14 @@ void RowSource::will_need(std::span<const std::uint64_t> samples) const noexcept
   }
 }
 
+void RowSource::prefetch(std::uint64_t sample) const noexcept {
+  const std::uint64_t row = rows_.order != nullptr ? rows_.order[sample] : sample;
+  prefetch_begin({rows_.inputs + row * rows_.input_stride, rows_.input_stride});
+  if (rows_.labels != nullptr) {
+    prefetch_begin({rows_.labels + row * rows_.label_stride, rows_.label_stride});
+  }
+}
+
 std::uint64_t RowSource::fingerprint() const {
   check_files();
   Fingerprint rows("rows");

@@ -55,6 +55,7 @@ class RowSource final : public SampleSource, public FileBacked {
 
   void check_files() const override;
   void will_need(std::span<const std::uint64_t> samples) const noexcept override;
+  void prefetch(std::uint64_t sample) const noexcept override;
 
  private:
   SampleSpec spec_;

@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -272,6 +274,30 @@ TEST_P(LoaderEngine, TypesStayUnlessOutputSaysOtherwise) {
   EXPECT_EQ(batch->input_tensor.dtype(), DataType::float16);
   EXPECT_EQ(float(batch->input_tensor.to_vector<float16>().at(11)), 5.0F);
   EXPECT_EQ(batch->label_tensor.dtype(), DataType::int64);
+}
+
+TEST_P(LoaderEngine, ASlowSampleHoldsUpNoOther) {
+  constexpr std::size_t kAhead = 24;  // three batches of eight
+  auto source = std::make_shared<CountingSource>(32);
+  Gate slow;
+  std::atomic<std::size_t> read = 0;
+  source->on_read = [&](const ReadContext& context) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (context.index == 13) {
+      slow.pass();
+    }
+    ++read;
+  };
+  AsyncDataLoader loader(source, config(8));
+  loader.start();
+  slow.wait_for_waiting(1);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (read < kAhead - 1 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(read, kAhead - 1) << "samples wait behind one that another worker could read";
+  slow.open();
+  EXPECT_THAT(drain(loader), ElementsAreArray(numbers(32)));
 }
 
 TEST_P(LoaderEngine, UnorderedDeliversEverySampleOnce) {
