@@ -5,6 +5,9 @@
 //     Samples that sleep, one in 50 of them for as long as 20 others, in batches of 32: the rate.
 //   headrace_loader_delays waits PATH WORKERS BATCH PAUSE_MS HANDOFFS
 //     What a consumer waits for that pauses between batches, as peers/measures.py has it.
+//   headrace_loader_delays exposed PATH WORKERS BATCH PAUSE_US BATCHES IMAGE_SIDE
+//     The part of its time that such a consumer waits. IMAGE_SIDE: of squares to resize to; 0:
+//     none.
 #include "headrace/headrace.h"
 
 #include <fmt/format.h>
@@ -98,7 +101,7 @@ int slow(const std::vector<std::string>& arguments) {
 /// A consumer that pauses before it asks for a batch, so that one is ready.
 class Consumer {
  public:
-  Consumer(AsyncDataLoader& loader, std::chrono::milliseconds pause)
+  Consumer(AsyncDataLoader& loader, std::chrono::microseconds pause)
       : loader_(loader), pause_(pause) {}
 
   /// How long one batch takes; the one before it is given back after that.
@@ -133,7 +136,7 @@ class Consumer {
 
  private:
   AsyncDataLoader& loader_;
-  std::chrono::milliseconds pause_;
+  std::chrono::microseconds pause_;
   std::uint64_t pass_ = 0;
   GPUBatch last_;
 };
@@ -177,6 +180,27 @@ int waits(const std::vector<std::string>& arguments) {
   return 0;
 }
 
+int exposed(const std::vector<std::string>& arguments) {
+  headrace::SourceOptions options;
+  if (const std::int64_t side = std::stoll(arguments.at(5)); side != 0) {
+    options.image_size = {.width = side, .height = side};
+  }
+  const std::chrono::microseconds pause(std::stoll(arguments.at(3)));
+  AsyncDataLoader loader(headrace::open_source(arguments.at(0), options),
+                         endless(arguments.at(1), std::stoull(arguments.at(2))));
+  loader.start();
+  Consumer consumer(loader, pause);
+  consumer.take();
+  const Clock::time_point begin = Clock::now();
+  Clock::duration waited{};
+  for (std::uint64_t batch = std::stoull(arguments.at(4)); batch > 0; --batch) {
+    waited += consumer.pause_and_take();
+  }
+  fmt::print("{{\"exposed_wait\": {}}}\n",
+             milliseconds(waited) / milliseconds(Clock::now() - begin));
+  return 0;
+}
+
 int run(const std::vector<std::string>& arguments) {
   const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
   if (arguments.at(0) == "slow") {
@@ -185,7 +209,10 @@ int run(const std::vector<std::string>& arguments) {
   if (arguments.at(0) == "waits") {
     return waits(rest);
   }
-  throw std::invalid_argument("'" + arguments.at(0) + "' is neither slow nor waits.");
+  if (arguments.at(0) == "exposed") {
+    return exposed(rest);
+  }
+  throw std::invalid_argument("'" + arguments.at(0) + "' is none of slow, waits and exposed.");
 }
 
 }  // namespace

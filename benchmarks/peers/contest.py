@@ -7,10 +7,11 @@ import statistics
 import workloads
 from table import count_text, show
 
-WORKLOADS = ["rows", "images", "tar-rows", "tar-images", "slow", "delays"]
+WORKLOADS = ["rows", "images", "tar-rows", "tar-images", "slow", "delays", "exposed"]
 SLOW = {"samples": 1600, "seconds": 0.001}
 SLOW_WORKERS = 8
 SLOW_MEAN = SLOW["seconds"] * (49 + 20) / 50
+LEAD = 1.2  # how much faster each loader is than the consumer that waits for it
 PAUSE = 0.02  # of a consumer that is slower than any of the loaders
 DELAYS = {"first_batch_ms": "first batch ms", "handoff_p50_us": "hand-off p50 us", "handoff_p99_us": "p99 us",
           "epoch_gap_ms": "epoch gap ms", "stop_ms": "stop ms"}
@@ -54,13 +55,15 @@ class Plan:
     def __init__(self, headrace, peers, works, arguments):
         self.headrace, self.peers, self.works = headrace, peers, works
         self.cores, self.repeats, self.seconds = arguments.cores, arguments.repeats, arguments.seconds
-        self.best = {}  # of "rows": workers by contestant, for "delays"
+        self.ran = {}  # contestants by workload, for "delays" and "exposed"
 
     def run(self, name):
         if name == "slow":
             return self.run_slow()
         if name == "delays":
             return self.run_delays()
+        if name == "exposed":
+            return self.run_exposed()
         return self.run_rates(self.works[name])
 
     def sweep(self, least=1):
@@ -80,8 +83,7 @@ class Plan:
         all_of_them = list(self.contestants(work.name, [mine], lambda peer, label: functools.partial(
             peer.rate, work, label)))
         self.compete(all_of_them)
-        if work.name == "rows":
-            self.best = {one.name: one.workers for one in all_of_them}
+        self.ran[work.name] = all_of_them
         first = [(one, f"{one.median('first_batch_ms'):.3g}" if one.rounds else "") for one in all_of_them]
         return self.report(work.name, all_of_them, ["first batch ms"], {one: [text] for one, text in first})
 
@@ -139,8 +141,9 @@ class Plan:
         mine = Contestant("headrace", lambda workers, _: self.headrace.delays(work, workers, PAUSE, handoffs), [])
         all_of_them = list(self.contestants("rows", [mine], lambda peer, label: lambda workers, _: peer.delays(
             work, label, workers, PAUSE, handoffs)))
+        best = {one.name: one.workers for one in self.ran.get("rows", [])}
         for one in all_of_them:
-            one.workers = self.best.get(one.name, self.cores)
+            one.workers = best.get(one.name, self.cores)
         self.take_turns(all_of_them)
         show(["", "workers", *DELAYS.values()],
              [[one.name, str(one.workers), *(f"{one.median(key):.3g}" for key in DELAYS)]
@@ -148,3 +151,31 @@ class Plan:
         self.show_absent("rows", all_of_them)
         return {one.name: {"workers": one.workers, "rounds": one.rounds, "failure": one.failure}
                 for one in all_of_them}
+
+    def run_exposed(self):
+        work = self.works["images"]
+        if work.name not in self.ran:
+            self.run_rates(work)
+        print(f"exposed: of a consumer of 'images' that pauses so long before each batch that the loader, at the "
+              f"rate above, is {LEAD} times as fast; the part of its time that it waits")
+        rated = {one.name: one for one in self.ran[work.name] if one.rounds}
+        mine = Contestant("headrace", lambda workers, pause: self.headrace.exposed(
+            work, workers, pause, self.batches(pause)), [])
+        all_of_them = [one for one in self.contestants(work.name, [mine], lambda peer, label: lambda workers, pause: (
+            peer.exposed(work, label, workers, pause, self.batches(pause)))) if one.name in rated]
+        pauses = {one: LEAD * work.batch / rated[one.name].median("samples_per_second") for one in all_of_them}
+        for one in all_of_them:
+            one.workers = rated[one.name].workers
+        for _ in range(self.repeats):
+            for one in all_of_them:
+                one.run(pauses[one])
+        show(["", "workers", "pause ms", "waits"],
+             [[one.name, str(one.workers), f"{pauses[one] * 1e3:.3g}", f"{one.median('exposed_wait'):.2%}"]
+              for one in all_of_them if one.rounds])
+        self.show_absent(work.name, all_of_them)
+        return {one.name: {"workers": one.workers, "pause": pauses[one], "rounds": one.rounds,
+                           "failure": one.failure} for one in all_of_them}
+
+    def batches(self, pause):
+        """As many as take a few times the seconds of a measurement: a consumer that waits seldom."""
+        return max(50, round(3 * self.seconds / pause))

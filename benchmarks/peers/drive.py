@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drives one peer's loader in a process of its own and prints what it measured as a line of JSON.
 
-    python drive.py MODULE WORKLOAD LABEL WORKERS rate|delays|pixels < settings.json
+    python drive.py MODULE WORKLOAD LABEL WORKERS rate|delays|exposed|pixels < settings.json
     python drive.py MODULE describe
 """
 
@@ -32,6 +32,8 @@ def drive(make, work, workers, measure, settings):
     if measure == "delays":
         pass_batches = -(-work.samples // work.batch)
         return measures.delays(make(work, workers, True), pass_batches, settings["pause"], settings["handoffs"])
+    if measure == "exposed":
+        return measures.exposed(make(work, workers, True), settings["pause"], settings["batches"])
     return measures.rate(make(work, workers, True), settings["seconds"])
 
 

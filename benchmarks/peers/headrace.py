@@ -51,6 +51,11 @@ class Headrace:
         return json.loads(self.call([self.delays_program, "waits", work.path, workers, work.batch,
                                      round(pause * 1e3), handoffs]))
 
+    def exposed(self, work, workers, pause, batches):
+        side = IMAGE if "images" in work.name else 0
+        return json.loads(self.call([self.delays_program, "exposed", work.path, workers, work.batch,
+                                     round(pause * 1e6), batches, side]))
+
     def pixels(self, images, scratch, size=IMAGE):
         """All images of a folder in order, [N, size, size, 3], as a file in `scratch` that is mapped."""
         packed = pathlib.Path(scratch) / "packed"

@@ -52,6 +52,26 @@ def delays(loader, pass_batches, pause, handoffs):
             "epoch_gap_ms": statistics.median(gaps) * 1e3, "stop_ms": stop * 1e3}
 
 
+def exposed(loader, pause, count):
+    """The part of its time that a consumer waits which pauses `pause` seconds before each of `count` batches.
+
+    The first batch does not count; the gap between two passes does.
+    """
+    batches = loader.epoch()
+    next(batches)
+    begin, waited = time.perf_counter(), 0
+    for _ in range(count):
+        time.sleep(pause)
+        asked = time.perf_counter()
+        while next(batches, None) is None:
+            batches = loader.epoch()
+        waited += time.perf_counter() - asked
+    taken = time.perf_counter() - begin
+    batches.close()
+    loader.stop()
+    return {"exposed_wait": waited / taken}
+
+
 def handoff(batches, pause):
     """Seconds that the next batch takes, which had time to become ready."""
     time.sleep(pause)

@@ -44,6 +44,10 @@ class Peer:
         return self.drive([work.name, label, workers, "delays"],
                           {**of(work), "pause": pause, "handoffs": handoffs})
 
+    def exposed(self, work, label, workers, pause, batches):
+        return self.drive([work.name, label, workers, "exposed"],
+                          {**of(work), "pause": pause, "batches": batches})
+
     def save_pixels(self, work, label, out):
         self.drive([work.name, label, 1, "pixels"], {**of(work), "out": str(out)})
 
