@@ -112,7 +112,9 @@ void write_images(const fs::path& folder, int variant) {
   fs::create_directories(folder / "dogs");
   const std::string image = png_file(smooth_picture(4, 3));
   write_file(folder / "cats" / "1.png", image);
-  write_file(folder / (variant == 1 ? "dogs" : "cats") / "2.png", image);
+  const fs::path other = variant == 1 ? "dogs" : variant == 3 ? "cats/deep" : "cats";
+  fs::create_directories(folder / other);
+  write_file(folder / other / "2.png", image);
   write_file(folder / "dogs" / "3.png", variant == 2 ? image + "more" : image);
 }
 
@@ -125,7 +127,7 @@ const std::vector<Kind> kKinds{
      "a.raw",
      {.raw = SampleSpec{{4}, DataType::uint8, {}, DataType::int8, {}}}},
     {"tar shards", write_shards, 4},
-    {"images", write_images, 3, "", {.image_size = ImageSize{2, 2}}},
+    {"images", write_images, 4, "", {.image_size = ImageSize{2, 2}}},
 };
 
 class FingerprintTest : public testing::Test {
