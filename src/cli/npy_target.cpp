@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include <optional>
+#include <memory>
 #include <utility>
 
 namespace headrace::cli {
@@ -29,13 +29,13 @@ class NpyPart {
         sample_bytes_(part_bytes(shape, dtype)) {}
 
   void begin(std::uint64_t samples) {
-    file_.emplace(path_, samples == 0 ? 0 : bytes(samples));
+    file_ = std::make_unique<PartFile>(path_, samples == 0 ? 0 : bytes(samples));
     if (samples == 0) {
       file_->write(header_);
     }
   }
-  void add(std::span<const std::byte> bytes) { file_.value().write(bytes); }
-  void flush() { file_.value().flush(); }
+  void add(std::span<const std::byte> bytes) { file_->write(bytes); }
+  void flush() { file_->flush(); }
   [[nodiscard]] const fs::path& path() const noexcept { return path_; }
   [[nodiscard]] std::uint64_t bytes(std::uint64_t samples) const {
     return header_.size() + samples * sample_bytes_;
@@ -45,7 +45,7 @@ class NpyPart {
   fs::path path_;
   std::string header_;
   std::uint64_t sample_bytes_;
-  std::optional<PartFile> file_;
+  std::unique_ptr<PartFile> file_;  // from `begin` on
 };
 
 NpyPart inputs_of(const SampleSource& source, const Unfinished& work) {

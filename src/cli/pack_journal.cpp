@@ -82,7 +82,7 @@ PackJournal pack_journal_from(std::string_view json) {
 }
 
 std::string difference(const PackJournal& before, const PackJournal& now) {
-  const std::string text = difference(before.options, now.options);
+  std::string text = difference(before.options, now.options);
   if (!text.empty() || before.is_complete) {
     return text;
   }

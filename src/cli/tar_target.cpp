@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <system_error>
 #include <variant>
 #include <vector>
@@ -84,7 +83,7 @@ class TarShards final : public PackTarget {
   void check_free() const override;
   void begin(std::uint64_t samples) override;
   void add(std::span<const std::byte> input, std::span<const std::byte> label) override;
-  void flush() override { shard_.value().flush(); }
+  void flush() override { shard_->flush(); }
   void finish() override { close_shard(); }
   void publish(std::uint64_t samples) override;
 
@@ -115,7 +114,7 @@ class TarShards final : public PackTarget {
   std::uint64_t sample_bytes_ = 0;
   std::uint64_t shard_samples_ = UINT64_MAX;  ///< In each shard but the last.
   std::uint64_t count_ = 0;
-  std::optional<PartFile> shard_;  ///< The one that sample `count_ - 1` is in.
+  std::unique_ptr<PartFile> shard_;  ///< The one that sample `count_ - 1` is in.
 };
 
 TarShards::TarShards(const PackOptions& options, const SampleSource& source, const Unfinished& work)
@@ -162,7 +161,8 @@ void TarShards::begin(std::uint64_t samples) {
   for (std::uint64_t i = 0; i < last; ++i) {
     PartFile(part(i), shard_samples_ * sample_bytes_ + kEndBytes);
   }
-  shard_.emplace(part(last), (samples - last * shard_samples_) * sample_bytes_);
+  shard_ =
+      std::make_unique<PartFile>(part(last), (samples - last * shard_samples_) * sample_bytes_);
 }
 
 void TarShards::add(std::span<const std::byte> input, std::span<const std::byte> label) {
@@ -190,7 +190,7 @@ void TarShards::open_shard() {
         fmt::format("More than {} shards are not written; make --shard-size larger.", kMaxShards));
   }
   close_shard();
-  shard_.emplace(part(number), 0);
+  shard_ = std::make_unique<PartFile>(part(number), 0);
 }
 
 void TarShards::close_shard() {
