@@ -107,7 +107,7 @@ class HEADRACE_EXPORT SampleSource {
 
   /// A number that tells this data set from others, by which a loader refuses the state of a set
   /// that has changed. Sources of `open_source`, `open_memory` and `subset` look at parts of the
-  /// content, of class folders at names and sizes of files alone: a copy elsewhere has the same
+  /// content, of class folders at paths and sizes of files alone: a copy elsewhere has the same
   /// number, and other changes are not seen. The cost is about the same for arrays of any size;
   /// archives and subsets take a step for each sample.
   ///
@@ -185,9 +185,11 @@ struct SourceOptions {
 /// every `read`.
 ///
 /// Of class folders the label, int64, is the folder's place among all in the order of their names'
-/// bytes. Samples come folder by folder, by name. Hidden files are passed over; README, LICENSE and
-/// the like are, and `name()` says so; other files are refused. The folders are listed here, once;
-/// the files are read at every `read`.
+/// bytes. The images of a class may lie in folders within it, at any depth, and come in the order
+/// of torchvision's ImageFolder: its folders in the order of their paths' bytes, each by name.
+/// Hidden files and folders are passed over; README, LICENSE and the like are, and `name()` says
+/// so; other files, and classes without images, are refused. The folders are listed here, once; the
+/// files are read at every `read`.
 ///
 /// Life: files of arrays are mapped, never read whole, and stay open while the source lives. They
 /// may be removed or replaced by a rename meanwhile. They must not be shortened in place: a loader

@@ -280,6 +280,14 @@ const CLI::App& add_pack(CLI::App& app, PackOptions& options) {
         options.shard_bytes = parse_count("--shard-size", text, 1);
       });
   command.add_flag("--force", options.force, "Replace what is there");
+  command.add_flag(
+      "--resume", options.resume, "Go on with what an interrupted run left, if one left something");
+  add(command,
+      "--checkpoint",
+      "BYTES",
+      "Bytes between two places where another run can go on",
+      into(options.checkpoint_bytes, "--checkpoint", 1))
+      ->default_str("268435456");
   add_json(command, options.json);
   command.footer(kPackNotes);
   return command;

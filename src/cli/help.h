@@ -50,16 +50,18 @@ inline constexpr const char* kPackNotes =
     "  NAME.tar            one tar shard in WebDataset's layout: KEY.npy, with KEY.cls for labels\n"
     "  with --shard-size   NAME-000000.tar and so on\n"
     "\n"
-    "Everything is written under temporary names and renamed when it is on the disk. Labels in "
-    "tar\n"
-    "shards are read back as int64.\n"
+    "Everything is written below TARGET.unfinished and renamed when it is on the disk. A run that "
+    "was\n"
+    "interrupted leaves that folder; --resume goes on with it, to the same bytes, unless the data "
+    "or\n"
+    "options changed. Labels in tar shards are read back as int64.\n"
     "\n"
     "Examples:\n"
     "  headrace pack data/digits digits.tar\n"
     "  headrace pack mnist shards/train --split train --shard-size 268435456\n"
     "  headrace pack shards/ arrays --force && headrace stream arrays --verify\n"
     "\n"
-    "Exit codes: 0 success, 1 failure, 2 bad usage, 130 stopped by Ctrl-C (nothing is left).\n";
+    "Exit codes: 0 success, 1 failure, 2 bad usage, 130 stopped by Ctrl-C.\n";
 
 inline constexpr const char* kBenchNotes =
     "Examples:\n"

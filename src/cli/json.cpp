@@ -149,6 +149,7 @@ std::string to_json(const PackReport& report) {
                   {"target", report.target},
                   {"format", report.format},
                   {"samples", report.samples},
+                  {"resumed_samples", report.resumed_samples},
                   {"files", report.files},
                   {"bytes", report.bytes},
                   {"seconds", report.seconds}});

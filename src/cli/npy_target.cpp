@@ -2,17 +2,14 @@
 #include "headrace/error.h"
 
 #include "cli/describe.h"
-#include "cli/files.h"
-#include "cli/new_file.h"
 #include "cli/npy_text.h"
 #include "cli/pack_target.h"
+#include "cli/part_file.h"
+#include "cli/renaming.h"
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <fcntl.h>
-#include <system_error>
+#include <memory>
 #include <utility>
 
 namespace headrace::cli {
@@ -23,127 +20,149 @@ namespace fs = std::filesystem;
 constexpr std::string_view kInputs = "inputs.npy";
 constexpr std::string_view kLabels = "labels.npy";
 
-Shape all_of(const Shape& sample, const SampleSource& source) {
-  return sample.with_leading(static_cast<std::int64_t>(source.size()));
+/// A `.npy` of one part of all samples.
+class NpyPart {
+ public:
+  NpyPart(fs::path path, const Shape& shape, DataType dtype, const SampleSource& source)
+      : path_(std::move(path)),
+        header_(npy_header(shape.with_leading(static_cast<std::int64_t>(source.size())), dtype)),
+        sample_bytes_(part_bytes(shape, dtype)) {}
+
+  void begin(std::uint64_t samples) {
+    file_ = std::make_unique<PartFile>(path_, samples == 0 ? 0 : bytes(samples));
+    if (samples == 0) {
+      file_->write(header_);
+    }
+  }
+  void add(std::span<const std::byte> bytes) { file_->write(bytes); }
+  void flush() { file_->flush(); }
+  [[nodiscard]] const fs::path& path() const noexcept { return path_; }
+  [[nodiscard]] std::uint64_t bytes(std::uint64_t samples) const {
+    return header_.size() + samples * sample_bytes_;
+  }
+
+ private:
+  fs::path path_;
+  std::string header_;
+  std::uint64_t sample_bytes_;
+  std::unique_ptr<PartFile> file_;  // from `begin` on
+};
+
+NpyPart inputs_of(const SampleSource& source, const Unfinished& work) {
+  const SampleSpec spec = source.spec();
+  return {work.parts() / kInputs, spec.input_shape, spec.input_dtype, source};
+}
+
+[[noreturn]] void refuse(const fs::path& path, std::string_view reason) {
+  throw Error(ErrorCode::invalid_argument, fmt::format("'{}' {}", path.string(), reason));
+}
+
+void refuse_existing(const fs::path& path) {
+  refuse(path, "is there already; --force replaces it.");
 }
 
 /// One `.npy` of the inputs.
 class NpyFile final : public PackTarget {
  public:
-  NpyFile(const PackOptions& options, const SampleSource& source)
-      : header_(npy_header(all_of(source.spec().input_shape, source), source.spec().input_dtype)),
-        replaces_(options.force),
-        file_(options.target) {
-    file_.write(header_);
-  }
+  NpyFile(const PackOptions& options, const SampleSource& source, const Unfinished& work)
+      : path_(options.target), replaces_(options.force), inputs_(inputs_of(source, work)) {}
 
-  void add(std::span<const std::byte> input, std::span<const std::byte> /*label*/) override {
-    file_.write(input);
+  void check_free() const override {
+    if (fs::is_directory(path_)) {
+      refuse(path_, "is a folder and is not replaced by a file.");
+    }
+    if (fs::exists(path_) && !replaces_) {
+      refuse_existing(path_);
+    }
   }
-  void publish() override {
-    file_.seal();
-    file_.publish(replaces_);
+  void begin(std::uint64_t samples) override { inputs_.begin(samples); }
+  void add(std::span<const std::byte> input, std::span<const std::byte> /*label*/) override {
+    inputs_.add(input);
+  }
+  void flush() override { inputs_.flush(); }
+  void finish() override { inputs_.flush(); }
+  void publish(std::uint64_t /*samples*/) override {
+    if (fs::exists(inputs_.path())) {
+      take_name(inputs_.path(), path_, replaces_);
+    }
   }
   [[nodiscard]] std::string_view format() const override { return "npy"; }
-  [[nodiscard]] std::uint64_t bytes() const override { return file_.size(); }
-  [[nodiscard]] std::size_t files() const override { return 1; }
-
- private:
-  std::string header_;
-  bool replaces_;
-  NewFile file_;
-};
-
-/// A folder that is filled under a temporary name.
-class NewFolder {
- public:
-  explicit NewFolder(const fs::path& path) : path_(temporary_name(path)) {
-    std::error_code error;
-    if (!fs::create_directory(path_, error)) {
-      throw Error(ErrorCode::io,
-                  fmt::format("Cannot make folder '{}': {}.",
-                              path_.string(),
-                              error ? error.message() : "it is there already"));
-    }
+  [[nodiscard]] std::uint64_t bytes(std::uint64_t samples) const override {
+    return inputs_.bytes(samples);
   }
-  NewFolder(const NewFolder&) = delete;
-  NewFolder& operator=(const NewFolder&) = delete;
-  /// Removes the two files and the folder; nothing when it was given its name.
-  ~NewFolder() {
-    std::error_code ignored;
-    for (const std::string_view name : {kInputs, kLabels}) {
-      fs::remove(path_ / name, ignored);
-    }
-    fs::remove(path_, ignored);
-  }
-
-  fs::path operator/(std::string_view name) const { return path_ / name; }
-
-  /// Gives the folder the name `path`. What was called so before gets the temporary name, and goes.
-  void publish(const fs::path& path, bool replaces) {
-    if (!replaces) {
-      take_name(path_, path, false);
-    } else if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) != 0) {
-      throw Error(ErrorCode::io,
-                  fmt::format("Cannot replace folder '{}': {}.",
-                              path.string(),
-                              std::error_code(errno, std::generic_category()).message()));
-    }
-    flush_folder_of(path);
-  }
+  [[nodiscard]] std::size_t files(std::uint64_t /*samples*/) const override { return 1; }
 
  private:
   fs::path path_;
+  bool replaces_;
+  NpyPart inputs_;
 };
 
 /// A folder with inputs and labels.
 class NpyFolder final : public PackTarget {
  public:
-  NpyFolder(const PackOptions& options, const SampleSource& source, bool replaces)
+  NpyFolder(const PackOptions& options, const SampleSource& source, const Unfinished& work)
       : path_(options.target),
-        replaces_(replaces),
-        folder_(path_),
-        inputs_(folder_ / kInputs),
-        labels_(folder_ / kLabels) {
-    const SampleSpec spec = source.spec();
-    inputs_.write(npy_header(all_of(spec.input_shape, source), spec.input_dtype));
-    labels_.write(npy_header(all_of(spec.label_shape, source), spec.label_dtype));
-  }
+        replaces_(options.force),
+        work_(work),
+        inputs_(inputs_of(source, work)),
+        labels_(
+            work.parts() / kLabels, source.spec().label_shape, source.spec().label_dtype, source) {}
 
-  void add(std::span<const std::byte> input, std::span<const std::byte> label) override {
-    inputs_.write(input);
-    labels_.write(label);
+  void check_free() const override;
+  void begin(std::uint64_t samples) override {
+    inputs_.begin(samples);
+    labels_.begin(samples);
   }
-  void publish() override {
-    for (NewFile* const file : {&inputs_, &labels_}) {
-      file->seal();
-      file->publish(false);
+  void add(std::span<const std::byte> input, std::span<const std::byte> label) override {
+    inputs_.add(input);
+    labels_.add(label);
+  }
+  void flush() override {
+    inputs_.flush();
+    labels_.flush();
+  }
+  void finish() override { flush(); }
+  void publish(std::uint64_t /*samples*/) override {
+    if (fs::exists(work_.parts()) && !fs::exists(path_)) {
+      take_name(work_.parts(), path_, false);
+    } else if (fs::exists(work_.parts())) {
+      check_free();
+      replace_folder(work_.parts(), path_, work_.replaced());
     }
-    folder_.publish(path_, replaces_);
   }
   [[nodiscard]] std::string_view format() const override { return "npy"; }
-  [[nodiscard]] std::uint64_t bytes() const override { return inputs_.size() + labels_.size(); }
-  [[nodiscard]] std::size_t files() const override { return 2; }
+  [[nodiscard]] std::uint64_t bytes(std::uint64_t samples) const override {
+    return inputs_.bytes(samples) + labels_.bytes(samples);
+  }
+  [[nodiscard]] std::size_t files(std::uint64_t /*samples*/) const override { return 2; }
 
  private:
   fs::path path_;
   bool replaces_;
-  NewFolder folder_;
-  NewFile inputs_;
-  NewFile labels_;
+  const Unfinished& work_;
+  NpyPart inputs_;
+  NpyPart labels_;
 };
 
-/// Refuses a folder that holds anything but what pack writes, which --force would remove.
-void check_replaceable(const fs::path& folder) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+/// A folder that holds anything but what pack writes, which would be removed, is never replaced.
+void NpyFolder::check_free() const {
+  if (!fs::exists(path_)) {
+    return;
+  }
+  if (!fs::is_directory(path_)) {
+    refuse(path_, "is no folder and is not replaced by a folder.");
+  }
+  if (!replaces_) {
+    refuse_existing(path_);
+  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
     const fs::path name = entry.path().filename();
     if ((name != kInputs && name != kLabels) || entry.is_directory()) {
-      throw Error(
-          ErrorCode::invalid_argument,
-          fmt::format("'{}' is not replaced: it holds '{}', and only a folder of inputs.npy "
-                      "and labels.npy is.",
-                      folder.string(),
-                      name.string()));
+      refuse(path_,
+             fmt::format("is not replaced: it holds '{}', and only a folder of inputs.npy and "
+                         "labels.npy is.",
+                         name.string()));
     }
   }
 }
@@ -151,7 +170,8 @@ void check_replaceable(const fs::path& folder) {
 }  // namespace
 
 std::unique_ptr<PackTarget> make_npy_target(const PackOptions& options,
-                                            const SampleSource& source) {
+                                            const SampleSource& source,
+                                            const Unfinished& work) {
   const bool is_file = options.target.extension() == ".npy";
   if (is_file == has_labels(source.spec())) {
     throw Error(ErrorCode::invalid_argument,
@@ -162,26 +182,10 @@ std::unique_ptr<PackTarget> make_npy_target(const PackOptions& options,
                                       source.name(),
                                       options.target.string()));
   }
-  const fs::file_status status = fs::status(options.target);
-  if (fs::exists(status) && fs::is_directory(status) == is_file) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("'{}' is {} and is not replaced by a {}.",
-                            options.target.string(),
-                            is_file ? "a folder" : "no folder",
-                            is_file ? "file" : "folder"));
-  }
-  if (fs::exists(status) && !options.force) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        fmt::format("'{}' is there already; --force replaces it.", options.target.string()));
-  }
   if (is_file) {
-    return std::make_unique<NpyFile>(options, source);
+    return std::make_unique<NpyFile>(options, source, work);
   }
-  if (fs::exists(status)) {
-    check_replaceable(options.target);
-  }
-  return std::make_unique<NpyFolder>(options, source, fs::exists(status));
+  return std::make_unique<NpyFolder>(options, source, work);
 }
 
 }  // namespace headrace::cli

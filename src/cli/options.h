@@ -57,6 +57,8 @@ struct PackOptions {
   std::filesystem::path target;
   std::optional<std::uint64_t> shard_bytes;  ///< Most bytes of a tar shard; without: one, or none.
   bool force = false;                        ///< Replace what is there.
+  bool resume = false;                       ///< Go on with what an interrupted run left.
+  std::uint64_t checkpoint_bytes = std::uint64_t{256} << 20;  ///< Between two checkpoints.
   std::string json;
 };
 

@@ -3,6 +3,7 @@
 
 #include "headrace/error.h"
 #include "headrace/source.h"
+#include "headrace/version.h"
 
 #include "cli/amounts.h"
 #include "cli/commands.h"
@@ -12,63 +13,123 @@
 #include "cli/interrupt.h"
 #include "cli/json.h"
 #include "cli/outputs.h"
+#include "cli/pack_journal.h"
 #include "cli/pack_target.h"
-#include "cli/progress.h"
+#include "cli/packing.h"
+#include "cli/unfinished.h"
 #include "cli/values.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
-#include <vector>
+#include <string_view>
 
 namespace headrace::cli {
 namespace {
 
-std::unique_ptr<PackTarget> make_target(const PackOptions& options, const SampleSource& source) {
+std::unique_ptr<PackTarget> make_target(const PackOptions& options,
+                                        const SampleSource& source,
+                                        const Unfinished& work) {
   if (!source.spec().fields.empty()) {
     throw Error(ErrorCode::unsupported,
                 fmt::format("{} has fields besides inputs and labels, which are not packed.",
                             source.name()));
   }
   const bool is_tar = options.shard_bytes || options.target.extension() == ".tar";
-  return is_tar ? make_tar_target(options, source) : make_npy_target(options, source);
+  return is_tar ? make_tar_target(options, source, work) : make_npy_target(options, source, work);
 }
 
-/// Reads all samples in their order into `target`. \returns Whether it came to the end.
-bool copy_samples(const SampleSource& source, PackTarget& target, const Interrupt& interrupt) {
+/// The journal of a pack that has not begun.
+PackJournal new_journal(const PackOptions& options,
+                        const SampleSource& source,
+                        std::string_view format) {
   const SampleSpec spec = source.spec();
-  const std::uint64_t sample = sample_bytes(spec);
-  const std::uint64_t total = source.size();
-  std::vector<std::byte> input(part_bytes(spec.input_shape, spec.input_dtype));
-  std::vector<std::byte> label(part_bytes(spec.label_shape, spec.label_dtype));
-  std::atomic<std::uint64_t> done = 0;
-  const Progress progress(
-      [&] { return Standing{.samples = done, .total = total, .bytes = done * sample}; });
-  for (std::uint64_t i = 0; i < total && interrupt.signal() == 0; ++i) {
-    SampleView view{.input = input, .label = label, .fields = {}};
-    source.read({.index = i}, view);
-    target.add(input, label);
-    done = i + 1;
+  const std::optional<ImageSize>& image = options.source.image_size;
+  PackJournal journal;
+  journal.options = {
+      {"Headrace", std::string(kVersion)},
+      {"the format", std::string(format)},
+      {"--shard-size", options.shard_bytes ? std::to_string(*options.shard_bytes) : "none"},
+      {"--image-size", image ? fmt::format("{}x{}", image->width, image->height) : "none"}};
+  journal.source = {
+      {"an input", describe_part(spec.input_shape, spec.input_dtype)},
+      {"a label", has_labels(spec) ? describe_part(spec.label_shape, spec.label_dtype) : "none"},
+      {"the fingerprint of the source", fmt::format("{:016x}", source.fingerprint())}};
+  journal.total = source.size();
+  return journal;
+}
+
+/// Where to go on: behind what an earlier run left, if it is to and left something.
+///
+/// \throws Error  `invalid_argument` when it left something else, or something not asked for.
+PackJournal find_start(const PackOptions& options, const Unfinished& work, PackJournal fresh) {
+  if (!work.has_journal()) {
+    return fresh;
   }
-  return done == total;
+  if (options.resume) {
+    PackJournal journal = work.load();
+    if (const std::string text = difference(journal, fresh); !text.empty()) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("'{}' is of another pack: {}. --force without --resume begins anew.",
+                              work.path().string(),
+                              text));
+    }
+    return journal;
+  }
+  if (!options.force) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("'{}' is what an interrupted run left: --resume goes on with it, "
+                            "--force begins anew.",
+                            work.path().string()));
+  }
+  work.clear();
+  return fresh;
+}
+
+/// Gives everything its name, unless a run did that and got no further.
+void publish(PackTarget& target, const PackJournal& journal, const std::filesystem::path& path) {
+  if (inode_of(path) != journal.inode) {
+    target.publish(journal.samples);
+  }
+  flush_folder_of(path);
+}
+
+std::string kept_text(const PackJournal& journal) {
+  return fmt::format("{} of {} are kept; --resume goes on from there.",
+                     journal.samples,
+                     counted(journal.total, "sample", "samples"));
+}
+
+/// What to tell of an interrupted run. \returns The exit code.
+int end_early(const PackJournal& journal, int signal) {
+  print_warning(journal.samples == 0 ? "Interrupted; nothing was packed."
+                                     : "Interrupted: " + kept_text(journal));
+  return 128 + signal;
 }
 
 std::string to_text(const PackReport& report) {
   const double seconds = std::max(report.seconds, 1e-9);
+  const std::string resumed =
+      report.resumed_samples == 0
+          ? ""
+          : fmt::format("resumed  behind {}\n",
+                        counted(report.resumed_samples, "sample", "samples"));
   return fmt::format(
-      "source   {}\ntarget   {}\npacked   {}, {} in {}\ntime     {}: {} samples/s, {:.3f} GB/s\n",
+      "source   {}\ntarget   {}\npacked   {}, {} in {}\n{}"
+      "time     {}: {} samples/s, {:.3f} GB/s\n",
       one_line(report.source),
       one_line(report.target),
       counted(report.samples, "sample", "samples"),
       bytes_text(report.bytes),
       counted(report.files, "file", "files"),
+      resumed,
       time_text(report.seconds),
-      count_text(static_cast<double>(report.samples) / seconds),
-      static_cast<double>(report.bytes) / seconds / 1e9);
+      count_text(static_cast<double>(report.samples - report.resumed_samples) / seconds),
+      static_cast<double>(report.bytes - report.resumed_bytes) / seconds / 1e9);
 }
 
 /// Where the target will be: of a link, what it leads to. \throws UsageError  where there can be
@@ -108,6 +169,9 @@ void check_json(const std::string& json, const std::filesystem::path& target) {
 int run(const PackOptions& asked) {
   PackOptions options = asked;
   options.target = place_of(asked.target);
+  if (options.shard_bytes && options.target.extension() == ".tar") {
+    options.target.replace_extension();  // As the shards have it.
+  }
   Interrupt interrupt;
   if (!options.json.empty() && options.json != "-") {
     check_json(options.json, options.target);
@@ -115,20 +179,36 @@ int run(const PackOptions& asked) {
   check_outputs({{"--json", options.json == "-" ? "" : options.json}});
   const auto source = open_data(options.path, options.source);
   const auto begin = std::chrono::steady_clock::now();
-  const std::unique_ptr<PackTarget> target = make_target(options, *source);
-  interrupt.on_signal([] {});  // From here on there is something to take away.
-  if (!copy_samples(*source, *target, interrupt)) {
-    print_warning("Interrupted; nothing was packed.");
-    return 128 + interrupt.signal();
+  Unfinished work(options.target);
+  const std::unique_ptr<PackTarget> target = make_target(options, *source, work);
+  PackJournal journal = find_start(options, work, new_journal(options, *source, target->format()));
+  const std::uint64_t resumed = journal.samples;
+  interrupt.on_signal([] {});  // From here on there is something to keep.
+  try {
+    if (!journal.is_complete) {
+      target->check_free();
+      if (!Packing(*source, *target, work).run(journal, options.checkpoint_bytes, interrupt)) {
+        return end_early(journal, interrupt.signal());
+      }
+    }
+    publish(*target, journal, options.target);
+  } catch (const Error& error) {
+    if (!work.has_journal()) {
+      throw;
+    }
+    throw Error(error.code(), fmt::format("{} {}", error.what(), kept_text(journal)));
   }
-  target->publish();
+  work.remove();
+  const std::uint64_t samples = journal.samples;
   const PackReport report{
       .source = source->name(),
       .target = options.target.string(),
       .format = std::string(target->format()),
-      .samples = source->size(),
-      .files = target->files(),
-      .bytes = target->bytes(),
+      .samples = samples,
+      .resumed_samples = resumed,
+      .files = target->files(samples),
+      .bytes = target->bytes(samples),
+      .resumed_bytes = resumed == 0 ? 0 : target->bytes(resumed),
       .seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
   print_results(to_text(report), options.json);
   write_json(to_json(report), options.json);

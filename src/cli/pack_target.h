@@ -4,6 +4,7 @@
 #include "headrace/source.h"
 
 #include "cli/options.h"
+#include "cli/unfinished.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -13,8 +14,8 @@
 
 namespace headrace::cli {
 
-/// Where `headrace pack` puts samples. Nothing is to be seen under the target's name before it is
-/// published, and nothing is left when this goes without.
+/// Where `headrace pack` puts samples: into files among the parts of an `Unfinished`, which get
+/// their names at the end. How long each file is follows from the number of samples alone.
 class PackTarget {
  public:
   PackTarget() = default;
@@ -22,26 +23,51 @@ class PackTarget {
   PackTarget& operator=(const PackTarget&) = delete;
   virtual ~PackTarget() = default;
 
+  /// Refuses to begin where something is that may not be replaced.
+  ///
+  /// \throws Error  `invalid_argument`.
+  virtual void check_free() const = 0;
+
+  /// Goes on behind `samples`, of which the parts are there; 0 begins.
+  ///
+  /// \throws Error  `io`; `corrupt_data` for parts that are damaged.
+  virtual void begin(std::uint64_t samples) = 0;
+
   /// Takes the next sample. \throws Error  `io`; `unsupported` for one that has no place in it.
   virtual void add(std::span<const std::byte> input, std::span<const std::byte> label) = 0;
 
-  /// Brings everything to the disk and gives it the target's name. \throws Error  `io`.
-  virtual void publish() = 0;
+  /// Brings everything to the disk. \throws Error  `io`.
+  virtual void flush() = 0;
+
+  /// Ends the files, and brings everything to the disk. \throws Error  `io`.
+  virtual void finish() = 0;
+
+  /// Gives the parts of `samples`, finished by this run or another, their names; those that have
+  /// them already are left alone.
+  ///
+  /// \throws Error  `io`; `invalid_argument` when something is there that may not be replaced.
+  virtual void publish(std::uint64_t samples) = 0;
 
   [[nodiscard]] virtual std::string_view format() const = 0;
-  [[nodiscard]] virtual std::uint64_t bytes() const = 0;
-  [[nodiscard]] virtual std::size_t files() const = 0;
+  /// Of the files that `samples` fill, with what ends them.
+  [[nodiscard]] virtual std::uint64_t bytes(std::uint64_t samples) const = 0;
+  [[nodiscard]] virtual std::size_t files(std::uint64_t samples) const = 0;
 };
 
 /// `.npy`: one file, or a folder with `inputs.npy` and `labels.npy`.
 ///
 /// \param source  Whose samples come, all of them.
-/// \throws Error  `invalid_argument` when the target is there and may not be replaced, or has no
-///                place for labels or needs some; `unsupported` for a type that NumPy lacks; `io`.
-std::unique_ptr<PackTarget> make_npy_target(const PackOptions& options, const SampleSource& source);
+/// \param work    Must outlive the target.
+/// \throws Error  `invalid_argument` when the target has no place for labels or needs some;
+///                `unsupported` for a type that NumPy lacks.
+std::unique_ptr<PackTarget> make_npy_target(const PackOptions& options,
+                                            const SampleSource& source,
+                                            const Unfinished& work);
 
 /// tar shards with `KEY.npy` and `KEY.cls`. \throws Error  as above; `unsupported` for labels that
 /// are no whole numbers.
-std::unique_ptr<PackTarget> make_tar_target(const PackOptions& options, const SampleSource& source);
+std::unique_ptr<PackTarget> make_tar_target(const PackOptions& options,
+                                            const SampleSource& source,
+                                            const Unfinished& work);
 
 }  // namespace headrace::cli

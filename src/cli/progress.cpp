@@ -51,7 +51,8 @@ std::string bar(double share, std::size_t width) {
 
 std::string progress_line(const Standing& standing, std::size_t width) {
   const double seconds = std::max(standing.seconds, 1e-9);
-  const double rate = static_cast<double>(standing.samples) / seconds;
+  const auto own = static_cast<double>(standing.samples - standing.before);
+  const double rate = own / seconds;
   std::string head = count_text(static_cast<double>(standing.samples)) + " samples";
   std::vector<std::string> parts;
   double share = 0;
@@ -59,8 +60,10 @@ std::string progress_line(const Standing& standing, std::size_t width) {
     share = static_cast<double>(standing.samples) / static_cast<double>(standing.total);
     share = std::min(share, 1.0);
     head = fmt::format("{:3.0f} %", share * 100);
-    if (share > 0) {
-      parts.push_back("ETA " + clock_text(seconds / share - seconds));
+    if (own > 0) {
+      const double left =
+          static_cast<double>(standing.total) - static_cast<double>(standing.samples);
+      parts.push_back("ETA " + clock_text(std::max(left, 0.0) / rate));
     }
   }
   parts.push_back(count_text(rate) + " samples/s");

@@ -16,6 +16,7 @@ namespace headrace::cli {
 struct Standing {
   std::uint64_t samples = 0;  ///< Handed out.
   std::uint64_t total = 0;    ///< To be handed out; 0 when there is no end.
+  std::uint64_t before = 0;   ///< Of `samples`, those of a run that this one goes on from.
   std::uint64_t bytes = 0;    ///< Sent to the device, or written.
   std::size_t queued = 0;     ///< Batches ready.
   std::size_t capacity = 0;   ///< Batches that can be ready; 0 where there are none.

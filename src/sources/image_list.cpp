@@ -5,6 +5,7 @@
 
 #include "sources/fingerprint.h"
 #include "sources/folder.h"
+#include "sources/folder_tree.h"
 #include "sources/image_reader.h"
 
 #include <fmt/format.h>
@@ -12,6 +13,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <ranges>
+#include <utility>
 
 namespace headrace::sources {
 namespace {
@@ -37,44 +40,71 @@ bool is_companion(std::string_view name) {
       kBeginnings, [&](std::string_view beginning) { return plain.starts_with(beginning); });
 }
 
-/// Goes through the folders. Until a file shows that images are meant, faults are only kept.
+bool is_image(const std::filesystem::path& path) {
+  std::uint64_t file_bytes = 0;
+  return ImageReader::of_this_thread().is_image(path.native(), file_bytes);
+}
+
+/// Looks for a file that shows that images are meant: one that is an image, or in a class folder
+/// has the name of one. It looks at so many files and folders, and then there is none; who opens a
+/// whole disk hears soon that it is no data set.
+bool holds_images(const std::filesystem::path& folder, const FolderNames& root) {
+  constexpr std::size_t kMostLookedAt = 10'000;
+  const auto is_shown = [](const std::string& name) { return !is_hidden(name); };
+  std::vector<std::filesystem::path> open;  // the next one last
+  const auto add_folders = [&](const std::filesystem::path& parent, const FolderNames& names) {
+    for (const std::string& name :
+         names.folders | std::views::reverse | std::views::filter(is_shown)) {
+      open.push_back(parent / name);
+    }
+  };
+  add_folders(folder, root);
+  for (const std::string& name : root.files | std::views::filter(is_shown)) {
+    if (is_image(folder / name)) {
+      return true;
+    }
+  }
+  for (std::size_t looked_at = 0; !open.empty() && looked_at < kMostLookedAt; ++looked_at) {
+    const std::filesystem::path inner = std::move(open.back());
+    open.pop_back();
+    const FolderNames names = list_folder(inner);
+    for (const std::string& name : names.files | std::views::filter(is_shown)) {
+      if (claims_image_name(name) || is_image(inner / name)) {
+        return true;
+      }
+      if (++looked_at >= kMostLookedAt) {
+        return false;
+      }
+    }
+    add_folders(inner, names);
+  }
+  return false;
+}
+
+/// Goes through the folders.
 class Lister {
  public:
   explicit Lister(const std::filesystem::path& folder) { list_.folder = folder; }
 
-  std::optional<ImageList> run();
+  ImageList run(const FolderNames& root);
 
  private:
   void add_outside(const FolderNames& names);
   void add_class(const std::string& name);
-  void add_file(const std::string& class_name, const std::string& name);
-  void claim();
-  void add_fault(ErrorCode code, const std::string& path, std::string_view reason);
+  void add_folder(const TreeFolder& folder);
+  void add_file(const std::string& path, const std::string& name);
+  [[noreturn]] void refuse(ErrorCode code, const std::string& path, std::string_view reason) const;
 
   ImageList list_;
   Fingerprint fingerprint_{"images"};
-  std::optional<Error> fault_;
-  bool is_claimed_ = false;
 };
 
-void Lister::claim() {
-  is_claimed_ = true;
-  if (fault_) {
-    throw Error(*fault_);
-  }
-}
-
-void Lister::add_fault(ErrorCode code, const std::string& path, std::string_view reason) {
-  if (!fault_) {
-    fault_.emplace(code,
-                   fmt::format("Folder '{}' cannot be read as classes of images: '{}' {}.",
-                               list_.folder.string(),
-                               path,
-                               reason));
-  }
-  if (is_claimed_) {
-    claim();
-  }
+void Lister::refuse(ErrorCode code, const std::string& path, std::string_view reason) const {
+  throw Error(code,
+              fmt::format("Folder '{}' cannot be read as classes of images: '{}' {}.",
+                          list_.folder.string(),
+                          path,
+                          reason));
 }
 
 void Lister::add_outside(const FolderNames& names) {
@@ -82,80 +112,70 @@ void Lister::add_outside(const FolderNames& names) {
     if (is_hidden(name)) {
       continue;
     }
-    std::uint64_t file_bytes = 0;
-    if (ImageReader::of_this_thread().is_image((list_.folder / name).native(), file_bytes)) {
-      add_fault(ErrorCode::unsupported, name, "is an image outside of all class folders");
-      claim();
-    } else if (is_companion(name)) {
-      list_.ignored.push_back(name);
-    } else {
-      add_fault(ErrorCode::unsupported, name, "is neither a class folder nor a README or the like");
+    if (is_image(list_.folder / name)) {
+      refuse(ErrorCode::unsupported, name, "is an image outside of all class folders");
     }
+    if (!is_companion(name)) {
+      refuse(ErrorCode::unsupported, name, "is neither a class folder nor a README or the like");
+    }
+    list_.ignored.push_back(name);
   }
   for (const std::string& name : names.others) {
     if (!is_hidden(name)) {
-      add_fault(ErrorCode::unsupported, name, "is neither a file nor a folder");
+      refuse(ErrorCode::unsupported, name, "is neither a file nor a folder");
     }
   }
 }
 
-void Lister::add_file(const std::string& class_name, const std::string& name) {
-  const std::string path = class_name + '/' + name;
+/// \param path  Of the file below the root.
+/// \param name  Likewise below the folder of the class, which is the last one so far.
+void Lister::add_file(const std::string& path, const std::string& name) {
   std::uint64_t file_bytes = 0;
   if (ImageReader::of_this_thread().is_image((list_.folder / path).native(), file_bytes)) {
     fingerprint_.add(path);
     fingerprint_.add(file_bytes);
     list_.files.push_back(
         {.name = name, .class_index = static_cast<std::uint32_t>(list_.classes.size() - 1)});
-    claim();
-  } else if (claims_image_name(name)) {
-    add_fault(ErrorCode::corrupt_data, path, "does not begin as a JPEG or PNG file does");
-    claim();
-  } else if (is_companion(name)) {
+  } else if (claims_image_name(path)) {
+    refuse(ErrorCode::corrupt_data, path, "does not begin as a JPEG or PNG file does");
+  } else if (is_companion(path.substr(path.rfind('/') + 1))) {
     list_.ignored.push_back(path);
   } else {
-    add_fault(ErrorCode::unsupported, path, "is neither JPEG nor PNG, nor a README or the like");
+    refuse(ErrorCode::unsupported, path, "is neither JPEG nor PNG, nor a README or the like");
+  }
+}
+
+void Lister::add_folder(const TreeFolder& folder) {
+  const std::string within = folder.path.empty() ? "" : folder.path + '/';
+  const std::string path = list_.classes.back() + '/' + within;
+  for (const std::string& file : folder.names.files) {
+    add_file(path + file, within + file);
+  }
+  for (const std::string& loop : folder.loops) {
+    refuse(ErrorCode::unsupported, path + loop, "is a link to a folder that it is in");
+  }
+  for (const std::string& other : folder.names.others) {
+    refuse(ErrorCode::unsupported, path + other, "is neither a file nor a folder");
   }
 }
 
 void Lister::add_class(const std::string& name) {
   list_.classes.push_back(name);
-  const FolderNames names = list_folder(list_.folder / name);
   const std::size_t count_before = list_.files.size();
-  for (const std::string& file : names.files) {
-    if (!is_hidden(file)) {
-      add_file(name, file);
-    }
-  }
-  for (const std::string& inner : names.folders) {
-    if (!is_hidden(inner)) {
-      add_fault(ErrorCode::unsupported,
-                fmt::format("{}/{}", name, inner),
-                "is a folder within a class folder");
-    }
-  }
-  for (const std::string& other : names.others) {
-    if (!is_hidden(other)) {
-      add_fault(ErrorCode::unsupported,
-                fmt::format("{}/{}", name, other),
-                "is neither a file nor a folder");
-    }
+  for (const TreeFolder& folder : list_tree(list_.folder / name)) {
+    add_folder(folder);
   }
   if (list_.files.size() == count_before) {
-    add_fault(ErrorCode::unsupported, name, "is a class folder without images");
+    refuse(ErrorCode::unsupported, name, "is a class folder without images");
   }
 }
 
-std::optional<ImageList> Lister::run() {
-  const FolderNames names = list_folder(list_.folder);
-  add_outside(names);
-  for (const std::string& name : names.folders) {
+ImageList Lister::run(const FolderNames& root) {
+  add_outside(root);
+  for (const std::string& name : root.folders) {
     if (!is_hidden(name)) {
       add_class(name);
     }
-  }
-  if (!is_claimed_) {
-    return std::nullopt;
   }
   list_.fingerprint = fingerprint_.value();
   return std::move(list_);
@@ -178,7 +198,11 @@ bool claims_image_name(std::string_view file_name) {
 }
 
 std::optional<ImageList> list_images(const std::filesystem::path& folder) {
-  return Lister(folder).run();
+  const FolderNames root = list_folder(folder);
+  if (!holds_images(folder, root)) {
+    return std::nullopt;
+  }
+  return Lister(folder).run(root);
 }
 
 }  // namespace headrace::sources

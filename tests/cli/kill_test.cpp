@@ -83,12 +83,6 @@ class Rank {
   pid_t pid_ = -1;
 };
 
-/// In memory when there is such a place: a kill loses nothing that was written, flushed or not.
-fs::path quick_folder() {
-  const fs::path memory = "/dev/shm";
-  return ::access(memory.c_str(), W_OK) == 0 ? memory : fs::temp_directory_path();
-}
-
 /// A data set loaded from its first sample to its last by processes that are killed.
 class Campaign {
  public:

@@ -2,47 +2,17 @@
 #include "headrace/error.h"
 #include "headrace/source.h"
 
-#include "cli/new_file.h"
+#include "packing.h"
 #include "stream_report.h"
 #include "support/npy_writer.h"
 
-#include <gmock/gmock.h>
-
 #include <array>
-#include <csignal>
 #include <cstdlib>
-#include <set>
 
 namespace headrace::test {
 namespace {
 
 using testing::HasSubstr;
-
-/// Runs `headrace pack` with `--json -` and gives the JSON of a run that succeeds.
-Json pack(Arguments arguments) {
-  arguments.insert(arguments.begin(), {"pack", "--json", "-"});
-  const Finished run = run_program(arguments);
-  EXPECT_EQ(run.exit_code, 0) << run.err;
-  return Json::parse(run.out, nullptr, false);
-}
-
-/// Expects that the command fails with one line that has `part`.
-void expect_failure(Arguments arguments, const std::string& part, int exit_code = 1) {
-  arguments.insert(arguments.begin(), "pack");
-  const Finished run = run_program(arguments);
-  EXPECT_EQ(run.exit_code, exit_code) << run.out;
-  EXPECT_TRUE(is_one_line(run.err)) << run.err;
-  EXPECT_THAT(run.err, HasSubstr(part));
-}
-
-/// Names of what is in `folder`.
-std::set<std::string> names_in(const std::filesystem::path& folder) {
-  std::set<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    names.insert(entry.path().filename());
-  }
-  return names;
-}
 
 std::vector<std::byte> input_of(const SampleSource& source, std::uint64_t index) {
   const SampleSpec spec = source.spec();
@@ -227,9 +197,17 @@ TEST(Pack, BadUsage) {
   expect_failure({digits()}, "TARGET is missing", 2);
   expect_failure({digits(), "/tmp/x", "--shard-size", "0"}, "--shard-size", 2);
   expect_failure({digits(), "/tmp/x", "--shard-size", "1MB"}, "--shard-size", 2);
+  expect_failure({digits(), "/tmp/x", "--checkpoint", "0"}, "--checkpoint", 2);
   const Finished help = run_program({"pack", "--help"});
   EXPECT_EQ(help.exit_code, 0);
-  for (const char* part : {"SOURCE", "TARGET", "--shard-size", "--force", "--raw", "--json"}) {
+  for (const char* part : {"SOURCE",
+                           "TARGET",
+                           "--shard-size",
+                           "--force",
+                           "--resume",
+                           "--checkpoint",
+                           "--raw",
+                           "--json"}) {
     EXPECT_THAT(help.out, HasSubstr(part));
   }
 }
@@ -271,16 +249,6 @@ TEST(Pack, ALinksPlaceIsWhereItLeads) {
   expect_failure({digits(), folder / "lost"}, "is a link: No such file");
 }
 
-TEST(Pack, ATemporaryNameThatIsTakenIsPassedOver) {
-  const TempDir folder;
-  const std::filesystem::path first = cli::temporary_name(folder / "x");
-  write_file(first, "of one that was killed");
-  const std::filesystem::path second = cli::temporary_name(folder / "x");
-  EXPECT_NE(second, first);
-  EXPECT_EQ(second.parent_path(), folder.path());
-  EXPECT_FALSE(std::filesystem::exists(second));
-}
-
 TEST(Pack, AFailureHalfwayLeavesNothing) {
   const TempDir folder;
   std::filesystem::create_directory(folder / "set");
@@ -291,19 +259,6 @@ TEST(Pack, AFailureHalfwayLeavesNothing) {
   expect_failure({folder / "set", folder / "x", "--shard-size", "1"}, "is too large");
   EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{"set", "x.tar"}));
   EXPECT_EQ(content_of(folder / "x.tar"), "precious");
-}
-
-TEST(Pack, AnInterruptLeavesNothing) {
-  const TempDir folder;
-  // A hole of 8 GiB: long enough to be interrupted, and small on the disk.
-  write_file(folder / "raw", "");
-  std::filesystem::resize_file(folder / "raw", std::uint64_t{8} << 30);
-  std::filesystem::create_directory(folder / "out");
-  Program program({"pack", folder / "raw", folder / "out/x.tar", "--raw", "uint8[16]"});
-  ASSERT_TRUE(wait_for_file(folder / "out" / ("x.tar." + std::to_string(program.pid()) + ".tmp")));
-  program.signal(SIGINT);
-  EXPECT_EQ(program.wait().exit_code, 130);
-  EXPECT_TRUE(names_in(folder / "out").empty());
 }
 
 }  // namespace

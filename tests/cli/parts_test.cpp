@@ -100,6 +100,14 @@ TEST(ProgressLine, RunWithoutEndHasNoBar) {
               testing::AllOf(HasSubstr("500 k"), Not(HasSubstr("%")), Not(HasSubstr("ETA"))));
 }
 
+TEST(ProgressLine, OfARunThatGoesOnRatesAreItsOwn) {
+  Standing standing = kHalf;
+  standing.before = 400'000;
+  EXPECT_THAT(
+      progress_line(standing, 100),
+      testing::AllOf(HasSubstr(" 50 %"), HasSubstr("25.0 k samples/s"), HasSubstr("ETA 0:20")));
+}
+
 TEST(BoundBy, FollowsItsTable) {
   AsyncDataLoaderStats stats;
   stats.workers = 2;

@@ -64,6 +64,10 @@ inline std::string digits() {
 /// All of a file; empty when there is none.
 std::string content_of(const std::filesystem::path& path);
 
+/// A folder for files, in memory when there is such a place: a kill loses nothing that was written,
+/// flushed or not.
+std::filesystem::path quick_folder();
+
 /// Waits at most ten seconds until a file is there. \returns Whether it is.
 bool wait_for_file(const std::filesystem::path& path);
 

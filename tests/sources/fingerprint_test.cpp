@@ -10,6 +10,7 @@
 #include <functional>
 #include <numeric>
 #include <set>
+#include <utility>
 
 namespace headrace::test {
 namespace {
@@ -112,7 +113,9 @@ void write_images(const fs::path& folder, int variant) {
   fs::create_directories(folder / "dogs");
   const std::string image = png_file(smooth_picture(4, 3));
   write_file(folder / "cats" / "1.png", image);
-  write_file(folder / (variant == 1 ? "dogs" : "cats") / "2.png", image);
+  const fs::path other = variant == 1 ? "dogs" : variant == 3 ? "cats/deep" : "cats";
+  fs::create_directories(folder / other);
+  write_file(folder / other / "2.png", image);
   write_file(folder / "dogs" / "3.png", variant == 2 ? image + "more" : image);
 }
 
@@ -125,7 +128,7 @@ const std::vector<Kind> kKinds{
      "a.raw",
      {.raw = SampleSpec{{4}, DataType::uint8, {}, DataType::int8, {}}}},
     {"tar shards", write_shards, 4},
-    {"images", write_images, 3, "", {.image_size = ImageSize{2, 2}}},
+    {"images", write_images, 4, "", {.image_size = ImageSize{2, 2}}},
 };
 
 class FingerprintTest : public testing::Test {
@@ -175,6 +178,30 @@ TEST_F(FingerprintTest, IsOfTheSamplesOfATar) {
   write_file(folder_ / "two" / "1.tar", b + tar_end());
   EXPECT_EQ(open_source(folder_ / "one.tar")->fingerprint(),
             open_source(folder_ / "two")->fingerprint());
+}
+
+// One sample of a hundred is not among those whose content is looked into.
+TEST_F(FingerprintTest, AReplacedFileOfAnotherSizeIsNoticedAnywhere) {
+  const std::string image = png_file(smooth_picture(4, 3));
+  const auto fingerprint_with = [&](int replaced) {
+    std::string tar;
+    for (int i = 0; i < 100; ++i) {
+      const std::string key = std::to_string(100 + i);
+      const std::string& content = i == replaced ? image + "more" : image;
+      fs::create_directories(folder_ / "images" / "a");
+      write_file(folder_ / "images" / "a" / (key + ".png"), content);
+      tar += tar_member(key + ".png", content);
+    }
+    write_file(folder_ / "a.tar", tar + tar_end());
+    return std::pair(open_source(folder_ / "images")->fingerprint(),
+                     open_source(folder_ / "a.tar")->fingerprint());
+  };
+  const auto [of_images, of_tar] = fingerprint_with(-1);
+  for (const int replaced : {0, 49, 50, 51, 98, 99}) {
+    const auto [images, tar] = fingerprint_with(replaced);
+    EXPECT_NE(images, of_images) << replaced;
+    EXPECT_NE(tar, of_tar) << replaced;
+  }
 }
 
 TEST_F(FingerprintTest, OfImagesDoesNotDependOnTheSizeAskedFor) {

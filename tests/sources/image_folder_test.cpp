@@ -56,6 +56,64 @@ TEST(ImageFolder, HiddenIsPassedOverAndReadmesAreNamed) {
   EXPECT_EQ(source->size(), 1u);
 }
 
+// As torchvision's ImageFolder: sorted(os.walk(class)), and the files of each folder sorted.
+TEST(ImageFolder, ImagesOfAClassLieAtAnyDepth) {
+  const ImageDir dir;
+  const std::vector<std::string> in_order{"a/x.png",
+                                          "a/z.png",
+                                          "a/B/0.png",
+                                          "a/b/1.png",
+                                          "a/b-c/0.png",
+                                          "a/b/c/0.png",
+                                          "a/b/c/d/0.png",
+                                          "a/b0/0.png",
+                                          "b/b/0.png"};
+  for (std::uint8_t i = 0; i < in_order.size(); ++i) {
+    dir.add(in_order[i], png(static_cast<std::uint8_t>(10 + i)));
+  }
+  dir.add("a/.hidden/0.png", png(1));
+  dir.add("a/b/.hidden.png", png(1));
+  dir.add("a/b/README", "words");
+  std::filesystem::create_directories(dir.path("a/without"));
+  const auto source = dir.open();
+  EXPECT_EQ(source->name(), dir.path() + " (but 1 file that is no image: a/b/README)");
+  ASSERT_EQ(source->size(), in_order.size());
+  for (std::uint8_t i = 0; i < in_order.size(); ++i) {
+    EXPECT_EQ(picture_of(*source, i), plain(4, 3, static_cast<std::uint8_t>(10 + i)));
+    EXPECT_EQ(label_of<std::int64_t>(*source, i), std::vector<std::int64_t>{i == 8 ? 1 : 0});
+  }
+}
+
+TEST(ImageFolder, LinksAreFollowedAndLoopsRefused) {
+  const ImageDir dir;
+  dir.add("a/1.png", png(1));
+  dir.add("b/deep/2.png", png(2));
+  std::filesystem::create_directory_symlink("../b/deep", dir.path("a/link"));
+  EXPECT_EQ(dir.open()->size(), 3u);
+  EXPECT_EQ(picture_of(*dir.open(), 1), plain(4, 3, 2));
+  for (const char* target : {".", "..", "../../b"}) {
+    const std::string loop = dir.path("b/deep/loop");
+    std::filesystem::create_directory_symlink(target, loop);
+    if (std::string(target) == "..") {
+      std::filesystem::remove(dir.path("a/link"));
+    }
+    expect_error([&] { dir.open(); }, kUnsupported, {"loop' is a link to a folder that it is in"});
+    std::filesystem::remove(loop);
+  }
+  std::filesystem::create_directory_symlink("..", dir.path("b/all"));
+  expect_error(
+      [&] { dir.open(); }, kUnsupported, {"'b/all/b' is a link to a folder that it is in"});
+}
+
+// Loops of links and nothing else: the search for a first image ends.
+TEST(ImageFolder, LoopsWithoutImagesAreNotClaimed) {
+  const ImageDir dir;
+  dir.add("a/list.txt", "words");
+  std::filesystem::create_directory_symlink("..", dir.path("a/x"));
+  std::filesystem::create_directory_symlink("..", dir.path("a/y"));
+  expect_error([&] { dir.open(); }, kUnsupported, {"holds no data set"});
+}
+
 TEST(ImageFolder, WhatIsNoImageIsRefused) {
   const std::vector<std::tuple<std::string, std::string, ErrorCode, std::string>> cases{
       {"a/list.txt", "words", kUnsupported, "'a/list.txt' is neither JPEG nor PNG"},
@@ -63,7 +121,9 @@ TEST(ImageFolder, WhatIsNoImageIsRefused) {
       {"a/empty.png", "", kCorrupt, "'a/empty.png' does not begin"},
       {"labels.csv", "words", kUnsupported, "'labels.csv' is neither a class folder nor"},
       {"0.png", png(1), kUnsupported, "'0.png' is an image outside of all class folders"},
-      {"a/deep/1.png", png(1), kUnsupported, "'a/deep' is a folder within a class folder"},
+      {"a/deep/list.txt", "words", kUnsupported, "'a/deep/list.txt' is neither JPEG nor PNG"},
+      {"a/deep/er/2.jpg", "words", kCorrupt, "'a/deep/er/2.jpg' does not begin as a JPEG or PNG"},
+      {"empty/deep/.keep", "", kUnsupported, "'empty' is a class folder without images"},
       {"empty/.keep", "", kUnsupported, "'empty' is a class folder without images"},
   };
   for (const auto& [name, content, code, text] : cases) {
