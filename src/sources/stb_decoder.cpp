@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sources/stb_decoder.h"
 
+#include "sources/jpeg.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <new>
@@ -22,6 +26,10 @@
 #define STBI_NO_STDIO
 #define STBI_NO_SIMD
 #define STBI_MAX_DIMENSIONS 65535
+// All of its memory begins as zeros: it looks into tables that a file need not have.
+#define STBI_MALLOC(size) std::calloc(1, size)
+#define STBI_REALLOC(memory, size) std::realloc(memory, size)
+#define STBI_FREE(memory) std::free(memory)
 // NOLINTEND(readability-identifier-naming)
 #include <stb_image.h>
 
@@ -33,6 +41,12 @@ constexpr std::size_t kChannels = 3;
 struct Free {
   void operator()(stbi_uc* pixels) const noexcept { stbi_image_free(pixels); }
 };
+
+/// Whether a JPEG leaves its codes to be known, as frames of films do.
+bool is_without_tables(const EncodedImage& image) {
+  constexpr std::array kTable{std::byte{0xFF}, std::byte{0xC4}};
+  return has_jpeg_signature(image.bytes) && std::ranges::search(image.bytes, kTable).empty();
+}
 
 }  // namespace
 
@@ -81,6 +95,9 @@ std::string decode_with_stb(const EncodedImage& image, const Trial& trial, RowSi
   const ImageHead& head = trial.head();
   if (!head.ambiguity.empty()) {
     return std::string(head.ambiguity);
+  }
+  if (is_without_tables(image)) {
+    return "it has no tables of its codes";
   }
   const Request request = sink.begin(head);
   if (request.shrink != 1) {

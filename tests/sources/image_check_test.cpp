@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <zlib.h>
 
+#include <thread>
+
 namespace headrace::test {
 namespace {
 
@@ -246,6 +248,26 @@ TEST(ImageCheck, WhatHasSeveralRightPicturesIsNotChecked) {
     expect_unchecked(check(subsampled(width)), "two columns");
   }
   expect_alike(check(subsampled(5)));
+}
+
+// libjpeg takes the usual tables then, and those of the image before if there was one.
+TEST(ImageCheck, WhatHasNoTablesOfItsCodesIsNotChecked) {
+  std::string file = jpeg_file(noisy_picture(24, 24));
+  for (std::size_t at = 0; (at = file.find("\xff\xc4", at)) != std::string::npos;) {
+    file.erase(at,
+               2 + static_cast<unsigned char>(file[at + 2]) * 256U +
+                   static_cast<unsigned char>(file[at + 3]));
+  }
+  std::thread([&file] { expect_unchecked(check(file), "no tables of its codes"); }).join();
+}
+
+// The decoders differ then, and neither may overflow: full.jpg with the factors of no encoder.
+TEST(ImageCheck, LevelsFarOutOfRangeAreAFault) {
+  std::string file = read_file(kImages / "full.jpg");
+  for (const std::size_t at : {file.find("\xff\xdb"), file.rfind("\xff\xdb")}) {
+    file.replace(at + 5, 64, 64, '\xff');
+  }
+  EXPECT_TRUE(check(file).is_fault());
 }
 
 /// A PNG whose transparent colour is named behind its pixels, where it counts for nothing.
