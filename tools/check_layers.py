@@ -62,7 +62,7 @@ LIBRARIES = [
     ("rmm", r"rmm/"),
     ("torch", r"c10/"),
     ("test", r"(gtest|gmock|rapidcheck)/|rapidcheck\.h$"),
-    ("image", r"(jpeglib|jerror|turbojpeg|png|spng|zlib)\.h$"),
+    ("image", r"(jpeglib|jerror|turbojpeg|png|spng|stb_image|zlib)\.h$"),
     ("archive", r"archive(_entry)?\.h$"),
     ("vendor:cuda", r"cuda|cu[A-Z]|nv|driver_types\.h$"),
     ("vendor:vulkan", r"vulkan/|vk_|volk"),

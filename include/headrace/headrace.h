@@ -12,6 +12,7 @@
 #include "headrace/data_type.h"        // IWYU pragma: export
 #include "headrace/device.h"           // IWYU pragma: export
 #include "headrace/error.h"            // IWYU pragma: export
+#include "headrace/image_check.h"      // IWYU pragma: export
 #include "headrace/loader.h"           // IWYU pragma: export
 #include "headrace/memory_manager.h"   // IWYU pragma: export
 #include "headrace/memory_resource.h"  // IWYU pragma: export

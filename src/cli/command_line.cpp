@@ -223,9 +223,11 @@ void add_care(CLI::App& app, StreamOptions& options) {
             ->type_name("FILE")
             ->expected(1, CLI::detail::expected_max_vector_size)
             ->allow_extra_args());
-  group(app.add_flag("--verify",
-                     options.verify,
-                     "Compare every batch with a separate read: bit-exact, each sample once"));
+  group(
+      app.add_flag("--verify",
+                   options.verify,
+                   "Compare every batch with a separate read: bit-exact, each sample once; images "
+                   "with what a second decoder makes of them"));
 }
 
 void add_results(CLI::App& app, StreamOptions& options) {

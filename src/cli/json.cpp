@@ -56,6 +56,17 @@ Json failures_json(const AsyncDataLoaderStats& stats) {
   return list;
 }
 
+Json images_json(const std::optional<DecodedTwice>& images) {
+  if (!images) {
+    return nullptr;
+  }
+  return {{"name", images->decoder},
+          {"samples", images->samples},
+          {"unsupported", images->unsupported},
+          {"max_difference", images->max_difference},
+          {"mean_difference", images->mean_difference}};
+}
+
 Json verified_json(const std::optional<Verified>& verified) {
   if (!verified) {
     return nullptr;
@@ -63,7 +74,8 @@ Json verified_json(const std::optional<Verified>& verified) {
   return {{"samples", verified->samples},
           {"mismatches", verified->mismatches},
           {"missing", verified->missing},
-          {"duplicates", verified->duplicates}};
+          {"duplicates", verified->duplicates},
+          {"second_decoder", images_json(verified->images)}};
 }
 
 }  // namespace

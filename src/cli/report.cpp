@@ -59,6 +59,19 @@ void add_failures(Table& table, const Report& report) {
   }
 }
 
+void add_images(Table& table, const DecodedTwice& images) {
+  table.add("decoded by",
+            "{} too: {}, {:.3g} levels apart on average, {} at most",
+            images.decoder,
+            counted(images.samples, "sample", "samples"),
+            images.mean_difference,
+            images.max_difference);
+  if (images.unsupported != 0) {
+    table.add(
+        "", "not checked by it: {} (sample {})", images.unsupported, images.unsupported_reason);
+  }
+}
+
 void add_verified(Table& table, const Verified& verified) {
   table.add("verified",
             "{}: {}, {} missing, {}",
@@ -66,6 +79,9 @@ void add_verified(Table& table, const Verified& verified) {
             counted(verified.mismatches, "mismatch", "mismatches"),
             verified.missing,
             counted(verified.duplicates, "duplicate", "duplicates"));
+  if (verified.images) {
+    add_images(table, *verified.images);
+  }
   for (const std::string& problem : verified.problems) {
     if (!verified.is_clean()) {
       table.add("", "{}", problem);

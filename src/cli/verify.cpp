@@ -152,17 +152,51 @@ bool Verifier::mark(std::uint64_t epoch, std::uint64_t id) {
   return true;
 }
 
-void Verifier::read(std::uint64_t id, std::uint64_t epoch) {
+void Verifier::read(const ReadContext& context) {
   SampleView view{.input = input_, .label = label_, .fields = {}};
   for (std::vector<std::byte>& field : fields_) {
     view.fields.emplace_back(field);
   }
-  source_->read({.index = id, .epoch = epoch, .random_key = random_key(seed_, epoch, id)}, view);
+  source_->read(context, view);
   make_plain(input_, spec_.input_dtype);
   make_plain(label_, spec_.label_dtype);
   for (std::size_t i = 0; i < fields_.size(); ++i) {
     make_plain(fields_[i], spec_.fields[i].dtype);
   }
+}
+
+bool Verifier::check_decoding(const ReadContext& context) {
+  const std::optional<ImageCheck> check = check_image(*source_, context, input_);
+  if (!check) {
+    return true;
+  }
+  if (!verified_.images) {
+    verified_.images.emplace(DecodedTwice{.decoder = std::string(second_decoder())});
+  }
+  DecodedTwice& images = *verified_.images;
+  if (!check->found) {
+    if (images.unsupported++ == 0) {
+      images.unsupported_reason = fmt::format("{}: {}", context.index, check->reason);
+    }
+    return true;
+  }
+  ++images.samples;
+  images.max_difference = std::max(images.max_difference, check->found->max);
+  images.mean_difference +=
+      (check->found->mean - images.mean_difference) / static_cast<double>(images.samples);
+  if (check->is_fault()) {
+    note(
+        fmt::format("Sample {} of epoch {}: {} makes other pixels of its image, {} levels apart at "
+                    "most and {:.3g} on average; {} and {:.3g} are allowed.",
+                    context.index,
+                    context.epoch,
+                    images.decoder,
+                    check->found->max,
+                    check->found->mean,
+                    check->allowed.max,
+                    check->allowed.mean));
+  }
+  return !check->is_fault();
 }
 
 bool Verifier::compare(const HostBatch& batch,
@@ -192,12 +226,16 @@ void Verifier::check_row(const HostBatch& batch, std::size_t row) {
   }
   bool is_same = false;
   try {
-    read(batch.ids[row], batch.epoch);
+    const std::uint64_t id = batch.ids[row];
+    const ReadContext context{
+        .index = id, .epoch = batch.epoch, .random_key = random_key(seed_, batch.epoch, id)};
+    read(context);
     is_same = compare(batch, row, batch.input, expected_.make(input_), "input") &&
               compare(batch, row, batch.label, label_, "label");
     for (std::size_t i = 0; is_same && i < fields_.size(); ++i) {
       is_same = compare(batch, row, batch.fields[i], fields_[i], spec_.fields[i].name);
     }
+    is_same = is_same && check_decoding(context);
   } catch (const std::exception& error) {
     note(fmt::format(
         "Sample {} was delivered but cannot be read: {}", batch.ids[row], error.what()));

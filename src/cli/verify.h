@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/image_check.h"
 #include "headrace/loader.h"
 #include "headrace/source.h"
 
@@ -10,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,13 +35,24 @@ struct HostBatch {
 /// Copies a batch to the host. Waits: for the batch.
 HostBatch read_back(const GPUBatch& batch, const SampleSpec& spec);
 
+/// What was found by decoding images with a second decoder too.
+struct DecodedTwice {
+  std::string decoder;            ///< The second's name.
+  std::uint64_t samples = 0;      ///< Compared.
+  std::uint64_t unsupported = 0;  ///< Samples that it did not decode; these are no mismatches.
+  std::string unsupported_reason = {};  ///< Of the first of them, after its id.
+  int max_difference = 0;               ///< Of any channel of any pixel, in levels of 0 to 255.
+  double mean_difference = 0;           ///< Over all that was compared, in levels.
+};
+
 /// What a Verifier found.
 struct Verified {
-  std::uint64_t samples = 0;          ///< Compared, byte by byte.
-  std::uint64_t mismatches = 0;       ///< Samples that are not what the source holds.
-  std::uint64_t missing = 0;          ///< Samples of this rank's share that never came.
-  std::uint64_t duplicates = 0;       ///< Samples that came again in an epoch.
-  std::vector<std::string> problems;  ///< At most the first 8, in words.
+  std::uint64_t samples = 0;           ///< Compared, byte by byte.
+  std::uint64_t mismatches = 0;        ///< Samples that are not what the source holds.
+  std::uint64_t missing = 0;           ///< Samples of this rank's share that never came.
+  std::uint64_t duplicates = 0;        ///< Samples that came again in an epoch.
+  std::optional<DecodedTwice> images;  ///< Unset when no sample was an encoded image.
+  std::vector<std::string> problems;   ///< At most the first 8, in words.
 
   [[nodiscard]] bool is_clean() const noexcept {
     return mismatches == 0 && missing == 0 && duplicates == 0;
@@ -49,6 +62,7 @@ struct Verified {
 /// Compares what a loader delivers with a read of its own, on the calling thread.
 ///
 /// Every sample of every epoch must come once, as the source and the output specification make it.
+/// What the source decoded from an image must be what a second decoder makes of it, within bounds.
 /// Which samples are another rank's it does not know: of a rank's share it checks the number.
 class Verifier {
  public:
@@ -84,7 +98,8 @@ class Verifier {
                   const std::string& name);
   void check_row(const HostBatch& batch, std::size_t row);
   bool mark(std::uint64_t epoch, std::uint64_t id);
-  void read(std::uint64_t id, std::uint64_t epoch);
+  void read(const ReadContext& context);
+  bool check_decoding(const ReadContext& context);
   bool compare(const HostBatch& batch,
                std::size_t row,
                const HostBatch::Part& part,

@@ -29,7 +29,11 @@ struct EncodedImage {
 struct ImageHead {
   ImageSize stored;  ///< Before the orientation is applied.
   Orientation orientation;
-  bool can_shrink = false;  ///< Whether the decoder can make a smaller picture of it.
+  bool can_shrink = false;          ///< Whether the decoder can make a smaller picture of it.
+  bool has_halved_columns = false;  ///< Whether a JPEG's colours have half its columns, all rows.
+  /// Why other decoders may make another picture of it; empty when they should not. The rest of a
+  /// sentence without its full stop.
+  std::string_view ambiguity = {};
 
   /// The size of the picture as it is to be looked at.
   [[nodiscard]] ImageSize shown() const noexcept {

@@ -6,6 +6,7 @@
 #include "sources/file_backed.h"
 #include "sources/file_descriptor.h"
 #include "sources/folder.h"
+#include "sources/image_backed.h"
 #include "sources/image_list.h"
 #include "sources/image_reader.h"
 #include "sources/image_rules.h"
@@ -53,7 +54,7 @@ std::string name_of(const ImageList& list) {
 }
 
 /// Images of a folder, read and decoded anew for each sample.
-class ImageFolder final : public SampleSource, public FileBacked {
+class ImageFolder final : public SampleSource, public FileBacked, public ImageBacked {
  public:
   ImageFolder(ImageList list, const ImageRules& rules)
       : list_(std::move(list)), name_(name_of(list_)), rules_(rules) {}
@@ -65,6 +66,8 @@ class ImageFolder final : public SampleSource, public FileBacked {
   void read(const ReadContext& context, SampleView& into) const override;
   void check_files() const override {}  // Each is opened anew, and none is mapped.
   void will_need(std::span<const std::uint64_t> samples) const noexcept override;
+  [[nodiscard]] std::optional<ImageCheck> check_image(
+      const ReadContext& context, std::span<const std::byte> input) const override;
 
  private:
   ImageList list_;
@@ -95,6 +98,13 @@ void ImageFolder::will_need(std::span<const std::uint64_t> samples) const noexce
     }
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): reading it says what is wrong
   }
+}
+
+std::optional<ImageCheck> ImageFolder::check_image(const ReadContext& context,
+                                                   std::span<const std::byte> input) const {
+  std::string path;
+  list_.get_path(context.index, path);
+  return ImageReader::of_this_thread().check(path, rules_, context.random_key, input);
 }
 
 /// The one size of all images.

@@ -28,4 +28,12 @@ void decode_image(const FilePart& file,
   ImageReader::of_this_thread().read(image_in(file), rules, random_key, into);
 }
 
+ImageCheck check_image(const FilePart& file,
+                       const ImageRules& rules,
+                       std::uint64_t random_key,
+                       std::span<const std::byte> input) {
+  ImageReader::of_this_thread().forget_large();
+  return ImageReader::of_this_thread().check(image_in(file), rules, random_key, input);
+}
+
 }  // namespace headrace::sources

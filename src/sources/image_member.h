@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/image_check.h"
 #include "headrace/source.h"
 
 #include "sources/file_part.h"
@@ -23,5 +24,11 @@ void decode_image(const FilePart& file,
                   const ImageRules& rules,
                   std::uint64_t random_key,
                   std::span<std::byte> into);
+
+/// Decodes an image twice and compares. \throws Error  What `ImageReader::check` throws.
+ImageCheck check_image(const FilePart& file,
+                       const ImageRules& rules,
+                       std::uint64_t random_key,
+                       std::span<const std::byte> input);
 
 }  // namespace headrace::sources

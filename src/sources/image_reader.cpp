@@ -5,11 +5,13 @@
 #include "sources/image_view.h"
 #include "sources/mapped_file.h"
 #include "sources/random_view.h"
+#include "sources/stb_decoder.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <unistd.h>
 
 namespace headrace::sources {
@@ -34,6 +36,10 @@ constexpr std::uint64_t kMostBytes = kMaxPixels * 8;
 /// Memory that a thread keeps from one image to the next.
 constexpr std::size_t kMostKept = std::size_t{64} << 20;
 
+/// What two decoders of JPEG may differ by, about twice what they were seen to: see
+/// docs/design/013-images.md.
+constexpr ImageDifference kJpegTolerance{.max = 6, .mean = 0.5};
+
 void read_all(const FileDescriptor& file, const std::string& path, std::vector<std::byte>& into) {
   std::size_t done = 0;
   while (done < into.size()) {
@@ -46,6 +52,17 @@ void read_all(const FileDescriptor& file, const std::string& path, std::vector<s
     }
     done += count > 0 ? static_cast<std::size_t>(count) : 0;
   }
+}
+
+ImageDifference difference(std::span<const std::byte> one, std::span<const std::byte> other) {
+  std::uint64_t sum = 0;
+  int max = 0;
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    const int apart = std::abs(std::to_integer<int>(one[i]) - std::to_integer<int>(other[i]));
+    max = std::max(max, apart);
+    sum += static_cast<std::uint64_t>(apart);
+  }
+  return {.max = max, .mean = static_cast<double>(sum) / static_cast<double>(one.size())};
 }
 
 }  // namespace
@@ -205,11 +222,39 @@ void ImageReader::read(const EncodedImage& image,
                        std::uint64_t random_key,
                        std::span<std::byte> into) {
   Placing placing(*this, image, rules, random_key, reinterpret_cast<std::uint8_t*>(into.data()));
+  decode(image, placing);
+}
+
+void ImageReader::decode(const EncodedImage& image, RowSink& sink) {
   if (has_png_signature(image.bytes)) {
-    png_.decode(image, placing);
+    png_.decode(image, sink);
   } else {
-    jpeg_.decode(image, placing);
+    jpeg_.decode(image, sink);
   }
+}
+
+ImageCheck ImageReader::check(const std::string& path,
+                              const ImageRules& rules,
+                              std::uint64_t random_key,
+                              std::span<const std::byte> input) {
+  forget_large();
+  return check(load(path, SIZE_MAX), rules, random_key, input);
+}
+
+ImageCheck ImageReader::check(const EncodedImage& image,
+                              const ImageRules& rules,
+                              std::uint64_t random_key,
+                              std::span<const std::byte> input) {
+  Trial trial;
+  decode(image, trial);
+  std::vector<std::byte> second(input.size());
+  Placing placing(*this, image, rules, random_key, reinterpret_cast<std::uint8_t*>(second.data()));
+  ImageCheck check{.allowed = has_png_signature(image.bytes) ? ImageDifference{} : kJpegTolerance};
+  check.reason = decode_with_stb(image, trial, placing);
+  if (check.reason.empty()) {
+    check.found = difference(input, second);
+  }
+  return check;
 }
 
 void ImageReader::forget_large() {

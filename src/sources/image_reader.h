@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/image_check.h"
+
 #include "sources/file_descriptor.h"
 #include "sources/image.h"
 #include "sources/image_rules.h"
@@ -51,6 +53,18 @@ class ImageReader {
             std::uint64_t random_key,
             std::span<std::byte> into);
 
+  /// Decodes an image with a second decoder and compares with what `read` made of it.
+  ///
+  /// \throws Error  What `read` does.
+  ImageCheck check(const std::string& path,
+                   const ImageRules& rules,
+                   std::uint64_t random_key,
+                   std::span<const std::byte> input);
+  ImageCheck check(const EncodedImage& image,
+                   const ImageRules& rules,
+                   std::uint64_t random_key,
+                   std::span<const std::byte> input);
+
   /// Lets go of what a large image needed. The reads of files do so themselves.
   void forget_large();
 
@@ -60,6 +74,7 @@ class ImageReader {
   EncodedImage load(const std::string& path, std::size_t most);
   EncodedImage load(const FileDescriptor& file, const std::string& path, std::uint64_t bytes);
   ImageHead read_head(const EncodedImage& image);
+  void decode(const EncodedImage& image, RowSink& sink);
 
   std::vector<std::byte> file_;
   JpegDecoder jpeg_;

@@ -94,6 +94,11 @@ struct JpegDecoder::State {
 
   ImageHead read_head(const EncodedImage& image);
   [[nodiscard]] Orientation orientation() const;
+  [[nodiscard]] std::span<const jpeg_component_info> components() const {
+    return {jpeg.comp_info, static_cast<std::size_t>(jpeg.num_components)};
+  }
+  [[nodiscard]] bool has_halved_columns() const;
+  [[nodiscard]] std::string_view ambiguity() const;
   void check_head(const EncodedImage& image) const;
   void check_fits(const EncodedImage& image) const;
   void read_rows(const EncodedImage& image, const Region& needed, RowSink& sink);
@@ -171,6 +176,36 @@ Orientation JpegDecoder::State::orientation() const {
   return {};
 }
 
+bool JpegDecoder::State::has_halved_columns() const {
+  return std::ranges::any_of(components(), [this](const jpeg_component_info& component) {
+    return component.h_samp_factor * 2 == jpeg.max_h_samp_factor &&
+           component.v_samp_factor == jpeg.max_v_samp_factor;
+  });
+}
+
+std::string_view JpegDecoder::State::ambiguity() const {
+  constexpr int kPlain = 0;
+  constexpr int kYcck = 2;
+  if (jpeg.num_components == 4 &&
+      (jpeg.saw_Adobe_marker == FALSE ||
+       (jpeg.Adobe_transform != kPlain && jpeg.Adobe_transform != kYcck))) {
+    return "nothing says how its four colours are to be taken";
+  }
+  const bool is_named_rgb = std::ranges::equal(
+      components(), std::array{'R', 'G', 'B'}, {}, &jpeg_component_info::component_id);
+  if (is_named_rgb && jpeg.jpeg_color_space != JCS_RGB) {
+    return "its colours are called RGB and marked as others";
+  }
+  // libjpeg does not interpolate so few, which others do.
+  const auto is_narrow = [this](const jpeg_component_info& component) {
+    return component.h_samp_factor < jpeg.max_h_samp_factor && component.downsampled_width <= 2;
+  };
+  if (std::ranges::any_of(components(), is_narrow)) {
+    return "it has at most two columns of colours";
+  }
+  return {};
+}
+
 void JpegDecoder::State::check_head(const EncodedImage& image) const {
   if (jpeg.arith_code != FALSE) {
     refuse(image, ErrorCode::unsupported, "the image is in arithmetic coding");
@@ -212,7 +247,9 @@ ImageHead JpegDecoder::State::read_head(const EncodedImage& image) {
   check_head(image);
   return {.stored = {jpeg.image_width, jpeg.image_height},
           .orientation = orientation(),
-          .can_shrink = true};
+          .can_shrink = true,
+          .has_halved_columns = has_halved_columns(),
+          .ambiguity = ambiguity()};
 }
 
 void JpegDecoder::State::cut_columns(const EncodedImage& image, const Region& needed) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headrace/error.h"
+#include "headrace/image_check.h"
 #include "headrace/source.h"
 
 #include "sources/fingerprint.h"
+#include "sources/image_backed.h"
 #include "sources/row_source.h"
 
 #include <fmt/format.h>
@@ -13,7 +15,7 @@ namespace headrace {
 namespace {
 
 /// Some samples of a source that is not rows.
-class Subset final : public SampleSource, public sources::FileBacked {
+class Subset final : public SampleSource, public sources::FileBacked, public sources::ImageBacked {
  public:
   Subset(std::shared_ptr<const SampleSource> source,
          std::string name,
@@ -24,9 +26,7 @@ class Subset final : public SampleSource, public sources::FileBacked {
   [[nodiscard]] std::size_t size() const override { return indices_.size(); }
   void read(const ReadContext& context, SampleView& into) const override {
     sources::check_index(name_, context.index, indices_.size());
-    ReadContext inner = context;
-    inner.index = indices_[context.index];
-    source_->read(inner, into);
+    source_->read(inner(context), into);
   }
   [[nodiscard]] std::string name() const override { return name_; }
   [[nodiscard]] std::uint64_t fingerprint() const override {
@@ -45,8 +45,17 @@ class Subset final : public SampleSource, public sources::FileBacked {
       }
     }
   }
+  [[nodiscard]] std::optional<ImageCheck> check_image(
+      const ReadContext& context, std::span<const std::byte> input) const override {
+    return headrace::check_image(*source_, inner(context), input);
+  }
 
  private:
+  [[nodiscard]] ReadContext inner(ReadContext context) const {
+    context.index = indices_[context.index];
+    return context;
+  }
+
   std::shared_ptr<const SampleSource> source_;
   std::string name_;
   std::vector<std::uint64_t> indices_;

@@ -5,6 +5,8 @@
 #include "sources/file_backed.h"
 #include "sources/fingerprint.h"
 #include "sources/folder.h"
+#include "sources/image_backed.h"
+#include "sources/image_member.h"
 #include "sources/image_rules.h"
 #include "sources/read_request.h"
 #include "sources/row_source.h"
@@ -40,7 +42,7 @@ struct Place {
   [[nodiscard]] FilePart part() const { return {*shard, input.begin, input.size, input.name}; }
 };
 
-class TarSource final : public SampleSource, public FileBacked {
+class TarSource final : public SampleSource, public FileBacked, public ImageBacked {
  public:
   TarSource(std::string name,
             SampleSpec spec,
@@ -84,6 +86,14 @@ class TarSource final : public SampleSource, public FileBacked {
       const Place& place = places_[sample];
       inputs.add(place.shard->bytes().subspan(place.input.begin, place.input.size));
     }
+  }
+  [[nodiscard]] std::optional<ImageCheck> check_image(
+      const ReadContext& context, std::span<const std::byte> input) const override {
+    const Place& place = places_[context.index];
+    if (!place.decoder->is_image) {
+      return std::nullopt;
+    }
+    return sources::check_image(place.part(), rules_, context.random_key, input);
   }
 
  private:

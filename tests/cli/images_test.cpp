@@ -13,6 +13,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class Images : public testing::Test {
  protected:
@@ -34,6 +35,18 @@ class Images : public testing::Test {
 
   TempDir folder_;
 };
+
+/// Expects that `samples` were decoded twice, alike, and `unsupported` more once.
+void expect_decoded_twice(const Json& json, int samples, int unsupported = 0) {
+  const Json second = json["verified"]["second_decoder"];
+  ASSERT_TRUE(second.is_object()) << json["verified"];
+  EXPECT_EQ(second["name"], "stb_image");
+  EXPECT_EQ(second["samples"], samples);
+  EXPECT_EQ(second["unsupported"], unsupported);
+  EXPECT_GT(second["max_difference"], 0);
+  EXPECT_GT(second["mean_difference"], 0.0);
+  EXPECT_LT(second["mean_difference"], second["max_difference"]);
+}
 
 TEST_F(Images, AreInspected) {
   const Finished run = run_program({"inspect", folder_.path(), "--json", "-"});
@@ -70,6 +83,7 @@ TEST_F(Images, AreResizedLoadedAndVerified) {
   EXPECT_EQ(json["verified"]["mismatches"], 0);
   EXPECT_EQ(json["verified"]["missing"], 0);
   EXPECT_EQ(json["verified"]["duplicates"], 0);
+  expect_decoded_twice(json, 18);
 }
 
 TEST_F(Images, AreCutAndMirroredAtRandomAndVerified) {
@@ -91,7 +105,71 @@ TEST_F(Images, AreCutAndMirroredAtRandomAndVerified) {
                               "2"});
     EXPECT_EQ(json["verified"]["samples"], 20);
     EXPECT_EQ(json["verified"]["mismatches"], 0);
+    expect_decoded_twice(json, 20);
   }
+}
+
+TEST_F(Images, AreDecodedByASecondDecoder) {
+  expect_decoded_twice(stream(folder_.path(), {"--verify"}), 5);
+  const Finished run = run_program({"stream", folder_.path(), "--verify"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("\ndecoded by   stb_image too: 5 samples, "));
+  EXPECT_THAT(run.out, Not(HasSubstr("not checked")));
+}
+
+TEST_F(Images, OfPngAloneAreDecodedByASecondDecoder) {
+  std::filesystem::remove_all(folder_ / "dogs");
+  std::filesystem::remove(folder_ / "cats/baseline.jpg");
+  std::filesystem::remove(folder_ / "cats/cmyk.jpg");
+  add("cats/full.png", "full.png");
+  const Json second = stream(folder_.path(), {"--verify"})["verified"]["second_decoder"];
+  EXPECT_EQ(second["samples"], 2);
+  EXPECT_EQ(second["max_difference"], 0);
+  EXPECT_EQ(second["mean_difference"], 0.0);
+}
+
+TEST_F(Images, ThatTheSecondDecoderLeavesOutAreCountedAndNoMismatch) {
+  const std::vector<std::string> options{"--image-size", "20x16", "--scaled-decoding", "--verify"};
+  const Json json = stream(folder_.path(), options);
+  EXPECT_EQ(json["verified"]["samples"], 5);
+  EXPECT_EQ(json["verified"]["mismatches"], 0);
+  EXPECT_EQ(json["verified"]["second_decoder"]["samples"], 1);  // the PNG
+  EXPECT_EQ(json["verified"]["second_decoder"]["unsupported"], 4);
+  std::vector<std::string> words{"stream", folder_.path()};
+  words.insert(words.end(), options.begin(), options.end());
+  EXPECT_THAT(run_program(words).out,
+              HasSubstr("not checked by it: 4 (sample 0: it is decoded at 1/4 of its size)"));
+}
+
+/// A JPEG whose table of factors says more than an encoder would: what leaves the range of levels
+/// libjpeg wraps and stb_image clips.
+std::string jpeg_out_of_range() {
+  std::ifstream file(HEADRACE_IMAGES_DIR "/full.jpg", std::ios::binary);
+  std::string content{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t table = content.find("\xff\xdb") + 5;
+  return content.replace(table, 64, 64, '\xff');
+}
+
+TEST_F(Images, OverWhichTheDecodersDisagreeAreMismatches) {
+  write_file(folder_ / "dogs/wild.jpg", jpeg_out_of_range());
+  const Finished run = run_program({"stream", folder_.path(), "--verify", "--json", "-"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err,
+              AllOf(HasSubstr("--verify found a fault: Sample 5 of epoch 0: stb_image makes other "
+                              "pixels of its image"),
+                    HasSubstr("6 and 0.5 are allowed.")));
+  const Json verified = Json::parse(run.out)["verified"];
+  EXPECT_EQ(verified["samples"], 6);
+  EXPECT_EQ(verified["mismatches"], 1);
+  EXPECT_EQ(verified["second_decoder"]["samples"], 6);
+  EXPECT_GT(verified["second_decoder"]["max_difference"], 6);
+  EXPECT_EQ(run_program({"stream", folder_.path()}).exit_code, 0);
+}
+
+TEST_F(Images, AloneAreDecodedTwice) {
+  const Json json = stream(HEADRACE_DATA_DIR "/digits", {"--verify"});
+  EXPECT_TRUE(json["verified"].contains("second_decoder"));
+  EXPECT_TRUE(json["verified"]["second_decoder"].is_null());
 }
 
 TEST_F(Images, RandomOptionsAreChecked) {
@@ -136,6 +214,7 @@ TEST_F(Images, ThatAreCutShortAreNamedOrSkipped) {
   const Json json = stream(folder_.path(), {"--on-error", "skip", "--verify"});
   EXPECT_EQ(json["verified"]["samples"], 4);
   EXPECT_EQ(json["verified"]["mismatches"], 0);
+  expect_decoded_twice(json, 4);
 }
 
 TEST_F(Images, InTarShardsAreLoadedAndVerified) {
@@ -156,6 +235,7 @@ TEST_F(Images, InTarShardsAreLoadedAndVerified) {
   const Json json = stream(path, {"--image-size", "32x32", "--verify"});
   EXPECT_EQ(json["verified"]["samples"], 3);
   EXPECT_EQ(json["verified"]["mismatches"], 0);
+  expect_decoded_twice(json, 3);
 }
 
 }  // namespace
