@@ -182,7 +182,7 @@ int waits(const std::vector<std::string>& arguments) {
 
 int exposed(const std::vector<std::string>& arguments) {
   headrace::SourceOptions options;
-  if (const std::int64_t side = std::stoll(arguments.at(5)); side != 0) {
+  if (const std::uint64_t side = std::stoull(arguments.at(5)); side != 0) {
     options.image_size = {.width = side, .height = side};
   }
   const std::chrono::microseconds pause(std::stoll(arguments.at(3)));

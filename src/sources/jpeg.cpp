@@ -59,7 +59,11 @@ struct JpegDecoder::State {
   State();
   State(const State&) = delete;
   State& operator=(const State&) = delete;
-  ~State() { jpeg_destroy_decompress(&jpeg); }
+  ~State() = default;
+
+  /// Makes libjpeg's object for one image.
+  void begin();
+  void end() noexcept { jpeg_destroy_decompress(&jpeg); }
 
   /// Runs `step`, out of which libjpeg may jump: nothing that `step` makes may have a destructor
   /// while it calls libjpeg. \returns Whether it came to its end; else `message` says why not.
@@ -129,11 +133,14 @@ JpegDecoder::State::State() {
   errors.emit_message = on_message;
   errors.output_message = ignore;
   jpeg.client_data = this;
+  progress.progress_monitor = on_progress;
+}
+
+void JpegDecoder::State::begin() {
   if (!attempt([this] { jpeg_create_decompress(&jpeg); })) {
-    jpeg_destroy_decompress(&jpeg);
+    end();
     throw std::bad_alloc();
   }
-  progress.progress_monitor = on_progress;
   jpeg.progress = &progress;
   jpeg_save_markers(&jpeg, kExifMarker, 0xFFFF);
 }
@@ -309,33 +316,30 @@ bool has_jpeg_signature(std::span<const std::byte> bytes) noexcept {
          std::ranges::equal(bytes.first(kSignature.size()), kSignature);
 }
 
-namespace {
-
-/// Leaves libjpeg's object ready for the next image, however this one ended.
-class AtEnd {
+/// libjpeg's object while one image is read. Each has its own: one that is used again keeps the
+/// tables of the image before, by which an image that lacks its own would be decoded.
+class JpegDecoder::OneImage {
  public:
-  explicit AtEnd(jpeg_decompress_struct& jpeg) noexcept : jpeg_(jpeg) {}
-  AtEnd(const AtEnd&) = delete;
-  AtEnd& operator=(const AtEnd&) = delete;
-  ~AtEnd() { jpeg_abort_decompress(&jpeg_); }
+  explicit OneImage(State& state) : state_(state) { state_.begin(); }
+  OneImage(const OneImage&) = delete;
+  OneImage& operator=(const OneImage&) = delete;
+  ~OneImage() { state_.end(); }
 
  private:
-  jpeg_decompress_struct& jpeg_;
+  State& state_;
 };
-
-}  // namespace
 
 JpegDecoder::JpegDecoder() : state_(std::make_unique<State>()) {}
 
 JpegDecoder::~JpegDecoder() = default;
 
 ImageHead JpegDecoder::read_head(const EncodedImage& image) {
-  const AtEnd at_end(state_->jpeg);
+  const OneImage one(*state_);
   return state_->read_head(image);
 }
 
 void JpegDecoder::decode(const EncodedImage& image, RowSink& sink) {
-  const AtEnd at_end(state_->jpeg);
+  const OneImage one(*state_);
   State& state = *state_;
   jpeg_decompress_struct& jpeg = state.jpeg;
   const ImageHead head = state.read_head(image);

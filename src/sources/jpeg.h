@@ -33,6 +33,7 @@ class JpegDecoder {
 
  private:
   struct State;
+  class OneImage;
   std::unique_ptr<State> state_;
 };
 

@@ -149,7 +149,7 @@ TEST_F(RanksTest, KilledRunsGoOnWithOtherRanksStress) {
     for (int rank = 0; rank < world; ++rank) {
       ASSERT_TRUE(wait_for_file(file(run, rank)));
     }
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 600'000));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 1'200'000));
     std::uint64_t least = UINT64_MAX;
     for (Program& program : ranks) {
       program.signal(SIGKILL);

@@ -84,6 +84,29 @@ TEST(JpegImage, LostDataIsRefusedNotGrey) {
   expect_error([&] { decode(file); }, ErrorCode::corrupt_data, {"class/image"});
 }
 
+/// `file` without its segments of kind `marker`.
+std::string without_segments(std::string file, char marker) {
+  const std::string begin{'\xff', marker};
+  for (std::size_t at = file.find(begin); at != std::string::npos; at = file.find(begin)) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(file.at(at + i)); };
+    file.erase(at, 2 + byte(2) * std::size_t{256} + byte(3));
+  }
+  return file;
+}
+
+TEST(JpegImage, IsNotDecodedByTablesOfTheImageBefore) {
+  const std::string whole = jpeg_file(smooth_picture(16, 16));
+  const std::string lacking = without_segments(whole, '\xdb');
+  ASSERT_LT(lacking.size(), whole.size());
+  decode(whole);
+  expect_error(
+      [&] {
+        decode(lacking, ImageSize{16, 16});
+      },
+      ErrorCode::corrupt_data,
+      {"class/image", "Quantization table"});
+}
+
 TEST(JpegImage, BytesBehindTheEndDoNoHarm) {
   const Picture picture = smooth_picture(16, 16);
   EXPECT_EQ(decode(jpeg_file(picture) + "some more"), decode(jpeg_file(picture)));
