@@ -58,7 +58,7 @@ PackJournal new_journal(const PackOptions& options,
   journal.source = {
       {"an input", describe_part(spec.input_shape, spec.input_dtype)},
       {"a label", has_labels(spec) ? describe_part(spec.label_shape, spec.label_dtype) : "none"},
-      {"the fingerprint of the source", fmt::format("{:016x}", source.fingerprint())}};
+      {std::string(kFingerprint), fmt::format("{:016x}", source.fingerprint())}};
   journal.total = source.size();
   return journal;
 }
@@ -92,10 +92,19 @@ PackJournal find_start(const PackOptions& options, const Unfinished& work, PackJ
 
 /// Gives everything its name, unless a run did that and got no further.
 void publish(PackTarget& target, const PackJournal& journal, const std::filesystem::path& path) {
-  if (inode_of(path) != journal.inode) {
+  if (journal.inode == 0 || inode_of(path) != journal.inode) {
     target.publish(journal.samples);
   }
   flush_folder_of(path);
+}
+
+/// Before the parts are removed. Shards that are not there were refused.
+void check_there(const PackOptions& options) {
+  if (!options.shard_bytes && !std::filesystem::exists(options.target)) {
+    throw Error(ErrorCode::io,
+                fmt::format("'{}' is gone; --force without --resume packs it anew.",
+                            options.target.string()));
+  }
 }
 
 std::string kept_text(const PackJournal& journal) {
@@ -192,6 +201,7 @@ int run(const PackOptions& asked) {
       }
     }
     publish(*target, journal, options.target);
+    check_there(options);
   } catch (const Error& error) {
     if (!work.has_journal()) {
       throw;

@@ -29,8 +29,11 @@ std::string to_json(const PackJournal& journal);
 /// \throws Error  `corrupt_data` for what is no text of a journal.
 PackJournal pack_journal_from(std::string_view json);
 
+/// The entry of a source that says what is in it.
+inline constexpr std::string_view kFingerprint = "the fingerprint of the source";
+
 /// What keeps `now` from going on where `before` was: "the shard size was 1000 and is 2000"; empty
-/// for nothing. The source of a complete one does not count: it was read.
+/// for nothing. What is in the source of a complete one does not count: it was read.
 std::string difference(const PackJournal& before, const PackJournal& now);
 
 }  // namespace headrace::cli

@@ -37,10 +37,12 @@ bool Packing::run(PackJournal& journal,
     return false;
   }
   target_.finish();
-  journal.samples = total;
-  journal.is_complete = true;
-  journal.inode = inode_of(work_.parts());
-  work_.save(journal);
+  PackJournal complete = journal;
+  complete.samples = total;
+  complete.is_complete = true;
+  complete.inode = inode_of(work_.parts());
+  work_.save(complete);
+  journal = complete;
   return true;
 }
 

@@ -30,8 +30,10 @@ class Packing {
   void copy_sample(std::uint64_t index);
   void save(PackJournal& journal, std::uint64_t samples) {
     target_.flush();
-    journal.samples = samples;
-    work_.save(journal);
+    PackJournal further = journal;
+    further.samples = samples;
+    work_.save(further);
+    journal = further;  // Only now is it true.
   }
 
   const SampleSource& source_;

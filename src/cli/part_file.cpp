@@ -22,7 +22,7 @@ constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
 PartFile::PartFile(std::filesystem::path path, std::uint64_t size)
     : path_(std::move(path)), size_(size) {
   buffer_.reserve(kBufferBytes);
-  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (descriptor_ < 0) {
     fail(errno);
   }

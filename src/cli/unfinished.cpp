@@ -46,6 +46,21 @@ bool is_at(int descriptor, const fs::path& path) {
          one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
+/// Whether everything in `folder` is called as what pack puts there.
+bool has_only_ours(const fs::path& folder) {
+  std::error_code error;
+  for (auto entry = fs::directory_iterator(folder, error);
+       !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name != "lock" && name != "parts" && name != "replaced" &&
+        !name.starts_with("journal.json")) {
+      return false;
+    }
+  }
+  return !error || error == std::errc::no_such_file_or_directory;
+}
+
 }  // namespace
 
 Unfinished::Unfinished(const fs::path& target) : path_(name_beside(target)) {
@@ -86,8 +101,9 @@ Unfinished::~Unfinished() {
 void Unfinished::check_own() const {
   std::error_code error;
   const fs::file_status status = fs::symlink_status(path_, error);
-  const bool is_own = fs::is_directory(status) &&
-                      (fs::exists(fs::symlink_status(lock(), error)) || fs::is_empty(path_, error));
+  struct stat owner {};
+  const bool is_own = fs::is_directory(status) && ::lstat(path_.c_str(), &owner) == 0 &&
+                      owner.st_uid == ::geteuid() && has_only_ours(path_);
   if (is_own || !fs::exists(status)) {
     return;
   }
@@ -97,7 +113,7 @@ void Unfinished::check_own() const {
 
 /// \returns false when another process removed the folder meanwhile.
 bool Unfinished::try_lock() {
-  const int descriptor = ::open(lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  const int descriptor = ::open(lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (descriptor < 0 && errno != ENOENT) {
     fail("lock", lock(), errno);
   }

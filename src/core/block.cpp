@@ -25,6 +25,7 @@ Ticket point_after(StreamState& stream) noexcept {
 }
 
 /// What is copied out of a block to be waited for; of a few streams it needs no heap.
+// NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): room is read where it was written
 struct Copied {
   std::array<std::byte, 512> room;
   std::pmr::monotonic_buffer_resource memory{room.data(), room.size()};

@@ -156,9 +156,14 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
 /// Points that something must wait for, one a stream at the most. Not synchronised.
 class UseList {
  public:
-  UseList() = default;
+  UseList() : UseList(std::pmr::new_delete_resource()) {}
   /// Keeps its entries in `memory`, which outlives it.
   explicit UseList(std::pmr::memory_resource* memory) : uses_(memory) {}
+  UseList(const UseList& other) : uses_(other.uses_, std::pmr::new_delete_resource()) {}
+  UseList(UseList&&) noexcept = default;
+  UseList& operator=(const UseList&) = default;
+  UseList& operator=(UseList&&) = default;
+  ~UseList() = default;
 
   void add(const Ticket& ticket);
   void add(const UseList& other);

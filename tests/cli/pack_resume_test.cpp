@@ -325,6 +325,9 @@ TEST_F(PackResume, AFolderOfSomethingElseIsLeftAlone) {
     expect_failure(words(kShard, options), "is in the way: it is no unfinished work of pack");
   }
   EXPECT_EQ(content_of(out("x.tar.unfinished/diary.txt")), "precious");
+  write_file(out("x.tar.unfinished/lock"), "of another program");
+  expect_failure(words(kShard, {"--force"}), "is in the way: it is no unfinished work of pack");
+  EXPECT_EQ(content_of(out("x.tar.unfinished/diary.txt")), "precious");
   // One that is empty, or of a run that was killed before its first checkpoint, is of no use.
   fs::remove(out("x.tar.unfinished/diary.txt"));
   pack_whole(kShard);
@@ -380,6 +383,9 @@ TEST_F(PackResume, NamesThatWereTakenMeanwhileAreKept) {
   // As a crash between two of the names leaves it, and whatever became of the source.
   fs::rename(out("x.unfinished/parts/000000.tar"), out("x-000000.tar"));
   pack_whole(kShards);
+  const std::vector<std::uint8_t> small(kSamples);
+  write_npy(folder_ / "set" / "inputs.npy", {kSamples, 1}, small);
+  expect_failure(words(kShards, {"--resume"}), "is of another pack: an input was");
   write_samples("set", 2);
   EXPECT_EQ(pack(words(kShards, {"--resume"}))["resumed_samples"], kSamples);
   expect_whole();
