@@ -82,7 +82,7 @@ class NpyFile final : public PackTarget {
   void flush() override { inputs_.flush(); }
   void finish() override { inputs_.flush(); }
   void publish(std::uint64_t /*samples*/) override {
-    if (fs::exists(inputs_.path())) {
+    if (fs::exists(inputs_.path()) || !fs::exists(path_)) {  // Else it has its name already.
       take_name(inputs_.path(), path_, replaces_);
     }
   }
@@ -124,7 +124,7 @@ class NpyFolder final : public PackTarget {
   }
   void finish() override { flush(); }
   void publish(std::uint64_t /*samples*/) override {
-    if (fs::exists(work_.parts()) && !fs::exists(path_)) {
+    if (!fs::exists(path_)) {
       take_name(work_.parts(), path_, false);
     } else if (fs::exists(work_.parts())) {
       check_free();

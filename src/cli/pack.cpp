@@ -98,15 +98,6 @@ void publish(PackTarget& target, const PackJournal& journal, const std::filesyst
   flush_folder_of(path);
 }
 
-/// Before the parts are removed. Shards that are not there were refused.
-void check_there(const PackOptions& options) {
-  if (!options.shard_bytes && !std::filesystem::exists(options.target)) {
-    throw Error(ErrorCode::io,
-                fmt::format("'{}' is gone; --force without --resume packs it anew.",
-                            options.target.string()));
-  }
-}
-
 std::string kept_text(const PackJournal& journal) {
   return fmt::format("{} of {} are kept; --resume goes on from there.",
                      journal.samples,
@@ -201,7 +192,6 @@ int run(const PackOptions& asked) {
       }
     }
     publish(*target, journal, options.target);
-    check_there(options);
   } catch (const Error& error) {
     if (!work.has_journal()) {
       throw;

@@ -5,6 +5,7 @@
 #include "cli/progress.h"
 
 #include <atomic>
+#include <utility>
 
 namespace headrace::cli {
 
@@ -27,12 +28,12 @@ bool Packing::run(PackJournal& journal,
     copy_sample(done);
     ++done;
     if (target_.bytes(done) - target_.bytes(journal.samples) >= checkpoint_bytes) {
-      save(journal, done);
+      checkpoint(journal, done);
     }
   }
   if (done < total) {
     if (done > journal.samples) {
-      save(journal, done);
+      checkpoint(journal, done);
     }
     return false;
   }
@@ -41,9 +42,21 @@ bool Packing::run(PackJournal& journal,
   complete.samples = total;
   complete.is_complete = true;
   complete.inode = inode_of(work_.parts());
-  work_.save(complete);
-  journal = complete;
+  save(journal, std::move(complete));
   return true;
+}
+
+void Packing::checkpoint(PackJournal& journal, std::uint64_t samples) {
+  target_.flush();
+  PackJournal further = journal;
+  further.samples = samples;
+  save(journal, std::move(further));
+}
+
+/// `journal` says what is on the disk, also when that cannot be written.
+void Packing::save(PackJournal& journal, PackJournal further) {
+  work_.save(further);
+  journal = std::move(further);
 }
 
 void Packing::copy_sample(std::uint64_t index) {

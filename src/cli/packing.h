@@ -28,13 +28,8 @@ class Packing {
 
  private:
   void copy_sample(std::uint64_t index);
-  void save(PackJournal& journal, std::uint64_t samples) {
-    target_.flush();
-    PackJournal further = journal;
-    further.samples = samples;
-    work_.save(further);
-    journal = further;  // Only now is it true.
-  }
+  void checkpoint(PackJournal& journal, std::uint64_t samples);
+  void save(PackJournal& journal, PackJournal further);
 
   const SampleSource& source_;
   PackTarget& target_;

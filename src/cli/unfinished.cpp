@@ -46,21 +46,6 @@ bool is_at(int descriptor, const fs::path& path) {
          one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-/// Whether everything in `folder` is called as what pack puts there.
-bool has_only_ours(const fs::path& folder) {
-  std::error_code error;
-  for (auto entry = fs::directory_iterator(folder, error);
-       !error && entry != fs::directory_iterator();
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (name != "lock" && name != "parts" && name != "replaced" &&
-        !name.starts_with("journal.json")) {
-      return false;
-    }
-  }
-  return !error || error == std::errc::no_such_file_or_directory;
-}
-
 }  // namespace
 
 Unfinished::Unfinished(const fs::path& target) : path_(name_beside(target)) {
@@ -97,18 +82,30 @@ Unfinished::~Unfinished() {
   }
 }
 
-/// Refuses a folder that pack did not make, since it would be emptied.
+/// Refuses a folder that pack did not make, or another user did, since it would be emptied.
 void Unfinished::check_own() const {
-  std::error_code error;
-  const fs::file_status status = fs::symlink_status(path_, error);
-  struct stat owner {};
-  const bool is_own = fs::is_directory(status) && ::lstat(path_.c_str(), &owner) == 0 &&
-                      owner.st_uid == ::geteuid() && has_only_ours(path_);
-  if (is_own || !fs::exists(status)) {
-    return;
+  struct stat status {};
+  const bool is_there = ::lstat(path_.c_str(), &status) == 0;
+  if (is_there && !(S_ISDIR(status.st_mode) && status.st_uid == ::geteuid() && has_only_ours())) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("'{}' is in the way: it is no unfinished work of pack.", path_.string()));
   }
-  throw Error(ErrorCode::invalid_argument,
-              fmt::format("'{}' is in the way: it is no unfinished work of pack.", path_.string()));
+}
+
+/// Whether everything in the folder is called as what is put there.
+bool Unfinished::has_only_ours() const {
+  std::error_code error;
+  for (auto entry = fs::directory_iterator(path_, error);
+       !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    // A journal that is being written has a longer name.
+    if (name != kLock && name != kParts && name != kReplaced && !name.starts_with(kJournal)) {
+      return false;
+    }
+  }
+  return !error || error == std::errc::no_such_file_or_directory;
 }
 
 /// \returns false when another process removed the folder meanwhile.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string_view>
 
 namespace headrace::cli {
 
@@ -25,9 +26,9 @@ class Unfinished {
   ~Unfinished();
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
-  [[nodiscard]] std::filesystem::path parts() const { return path_ / "parts"; }
+  [[nodiscard]] std::filesystem::path parts() const { return path_ / kParts; }
   /// Where a folder is put that is being replaced.
-  [[nodiscard]] std::filesystem::path replaced() const { return path_ / "replaced"; }
+  [[nodiscard]] std::filesystem::path replaced() const { return path_ / kReplaced; }
 
   [[nodiscard]] bool has_journal() const;
 
@@ -44,10 +45,16 @@ class Unfinished {
   void remove() noexcept;
 
  private:
-  [[nodiscard]] std::filesystem::path journal() const { return path_ / "journal.json"; }
-  [[nodiscard]] std::filesystem::path lock() const { return path_ / "lock"; }
+  static constexpr std::string_view kParts = "parts";
+  static constexpr std::string_view kReplaced = "replaced";
+  static constexpr std::string_view kJournal = "journal.json";
+  static constexpr std::string_view kLock = "lock";
+
+  [[nodiscard]] std::filesystem::path journal() const { return path_ / kJournal; }
+  [[nodiscard]] std::filesystem::path lock() const { return path_ / kLock; }
   [[nodiscard]] bool try_lock();
   void check_own() const;
+  [[nodiscard]] bool has_only_ours() const;
   void put_back(const std::filesystem::path& target) const;
   void empty() const;
 

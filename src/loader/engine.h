@@ -63,9 +63,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   class Wake;
 
-  /// A worker reads at most so long, as rows have taken lately, before it looks whether an older
-  /// batch needs it more: no sample waits behind one that is slow as they all are, though it may
-  /// behind one that is slow among quick ones.
+  /// A worker takes as many rows as it reads in this time, going by what rows took lately, before
+  /// it looks whether an older batch needs it more: rows that take longer are taken one by one.
   static constexpr std::chrono::microseconds kChunkTime{200};
 
   /// Rows `begin` to `end` of a slot, for one worker.

@@ -34,6 +34,7 @@ class FileBacked {
   [[nodiscard]] virtual std::uint64_t storage_reads() const noexcept;
 
  protected:
+  /// What `prefetch` does for a sample that lies in `part`.
   static void prefetch_begin(std::span<const std::byte> part) noexcept;
 };
 

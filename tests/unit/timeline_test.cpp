@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <set>
 #include <thread>
@@ -314,6 +315,17 @@ TEST(UseList, MergesAnotherWithTheLaterPointOfEachStream) {
   using Wait = std::pair<BackendStream*, MarkerSerial>;
   EXPECT_EQ(consumer.backend->waits,
             (std::vector<Wait>{{a.backend.get(), 3}, {b.backend.get(), 2}}));
+}
+
+TEST(UseList, IsNotInWhatTheProcessCallsItsDefaultMemory) {
+  const Scripted a;
+  std::pmr::memory_resource* const before =
+      std::pmr::set_default_resource(std::pmr::null_memory_resource());
+  UseList uses;
+  EXPECT_NO_THROW(uses.add(Ticket{a.state, 1}));
+  std::optional<UseList> copy;
+  EXPECT_NO_THROW(copy.emplace(uses));
+  std::pmr::set_default_resource(before);
 }
 
 TEST(UseList, WaitsForEveryStream) {
