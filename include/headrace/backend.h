@@ -104,7 +104,7 @@ struct ExpandCommand {
   std::shared_ptr<const ExpandSpec> spec = {};
 };
 
-/// Work of the caller's own. A backend that records calls `function` once while recording, with the
+/// Work of the caller's own. A backend that records calls `function` once, in `prepare`, with the
 /// handle that records; `host` calls it in its turn, as the work itself.
 struct LaunchCommand {
   std::function<void(NativeHandle)> function = {};
@@ -141,6 +141,8 @@ struct Submission {
   /// for nowhere.
   std::shared_ptr<Trace> trace = {};
   std::string track = {};  ///< Of that trace: the stream's.
+  /// What the backend's `prepare` leaves for its `submit`.
+  std::shared_ptr<void> prepared = {};
 };
 
 /// A marker's place in its stream: rises by one from 1.
@@ -148,9 +150,9 @@ using MarkerSerial = std::uint64_t;
 
 /// A stream of one device: work runs in the order submitted.
 ///
-/// Threads: `submit`, `signal` and `wait_for` come from one thread at a time; `completed` and
-/// `wait` from any thread at any time. Errors: any call throws `device_lost` once the device is
-/// gone.
+/// Threads: `submit`, `signal` and `wait_for` come from one thread at a time; `prepare`,
+/// `completed` and `wait` from any thread at any time. Errors: any call throws `device_lost` once
+/// the device is gone.
 class HEADRACE_EXPORT BackendStream {
  public:
   BackendStream() = default;
@@ -158,6 +160,11 @@ class HEADRACE_EXPORT BackendStream {
   BackendStream& operator=(const BackendStream&) = delete;
   /// Work submitted earlier still runs; the destructor may wait for it.
   virtual ~BackendStream();
+
+  /// Comes before `submit` of a submission with launches, with no lock of the library's held: a
+  /// backend that records runs their functions here. What one throws is told to the outcome, and
+  /// the commands after it are left out.
+  virtual void prepare(Submission& /*submission*/) {}
 
   /// Runs the commands after everything submitted before. Returns without waiting for them.
   virtual void submit(std::shared_ptr<Submission> submission) = 0;

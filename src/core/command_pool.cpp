@@ -173,9 +173,19 @@ Completion CommandPoolState::execute(CommandBuffer&& buffer, std::vector<Handler
                 "CaptureScope whose end_capture was not called.");
   }
   const InHand in_hand(*this);
-  const std::scoped_lock lock(submit_mutex_);
   prepare_for(handlers);
-  return track({std::move(buffer.slot_), submit(slot), std::move(handlers)});
+  std::shared_ptr<Submission> submission;
+  std::exception_ptr error;
+  try {
+    submission = prepare(slot);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  const std::scoped_lock lock(submit_mutex_);
+  return track(
+      {std::move(buffer.slot_),
+       error ? std::make_shared<CompletionState>(error) : submit(slot, std::move(submission)),
+       std::move(handlers)});
 }
 
 void CommandPoolState::prepare_for(const std::vector<Handler>& handlers) {
@@ -189,16 +199,29 @@ void CommandPoolState::prepare_for(const std::vector<Handler>& handlers) {
   }
 }
 
-std::shared_ptr<CompletionState> CommandPoolState::submit(CommandSlot& slot) {
+/// Runs functions of the caller's, so no lock is held.
+std::shared_ptr<Submission> CommandPoolState::prepare(CommandSlot& slot) {
+  StreamState& stream = *stream_->stream();
+  auto submission = std::make_shared<Submission>();
+  submission->commands = std::move(slot.commands);
+  record_on_track(*submission, stream, trace_);
+  const bool has_launches = std::ranges::any_of(submission->commands, [](const Command& command) {
+    return std::holds_alternative<LaunchCommand>(command.work);
+  });
+  if (has_launches) {
+    stream.prepare(*submission);
+  }
+  return submission;
+}
+
+std::shared_ptr<CompletionState> CommandPoolState::submit(CommandSlot& slot,
+                                                          std::shared_ptr<Submission> submission) {
   StreamState& stream = *stream_->stream();
   try {
     for (const CommandSlot::Access& access : slot.accesses) {
       Block& block = storage_of(access.tensor, "A command").block();
       access.writes ? block.before_write(stream) : block.before_read(stream);
     }
-    auto submission = std::make_shared<Submission>();
-    submission->commands = std::move(slot.commands);
-    record_on_track(*submission, stream, trace_);
     const std::shared_ptr<const Outcome> outcome = submission->outcome;
     stream.submit(std::move(submission));
     for (const CommandSlot::Access& access : slot.accesses) {

@@ -100,7 +100,9 @@ class CommandPoolState : public std::enable_shared_from_this<CommandPoolState> {
   std::shared_ptr<CommandSlot> take_locked();
   [[nodiscard]] bool one_comes_back_locked() const;
   void prepare_for(const std::vector<Handler>& handlers);
-  std::shared_ptr<CompletionState> submit(CommandSlot& slot);
+  std::shared_ptr<Submission> prepare(CommandSlot& slot);
+  std::shared_ptr<CompletionState> submit(CommandSlot& slot,
+                                          std::shared_ptr<Submission> submission);
   Completion track(InFlight entry);
   void run_worker();
   void run_handlers(const Due& due);

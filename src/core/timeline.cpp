@@ -79,6 +79,18 @@ void StreamState::resume_markers() noexcept {
   --pauses_;
 }
 
+void StreamState::prepare(Submission& submission) {
+  require_current();
+  std::shared_ptr<BackendStream> backend;
+  {
+    const std::scoped_lock lock(mutex_);
+    backend = backend_;
+  }
+  if (backend) {
+    backend->prepare(submission);
+  }
+}
+
 void StreamState::submit(std::shared_ptr<Submission> submission) {
   require_current();
   const std::scoped_lock lock(mutex_);

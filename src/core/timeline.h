@@ -61,6 +61,9 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   void pause_markers() noexcept;
   void resume_markers() noexcept;
 
+  /// Has the backend record what it must before the work is submitted. Runs functions of the
+  /// caller's, so no lock is held.
+  void prepare(Submission& submission);
   /// Hands work to the backend.
   void submit(std::shared_ptr<Submission> submission);
 
