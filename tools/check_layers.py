@@ -31,7 +31,7 @@ ROOMS = {
     "examples": ("headrace", "fmt eigen"),
     "fuzz": ("headrace core sources cli fuzz", "image"),
     "benchmarks/gpu": ("headrace", "vendor:cuda rmm torch"),
-    "benchmarks": ("headrace benchmarks", "fmt json benchmark mimalloc"),
+    "benchmarks": ("headrace benchmarks core", "fmt json benchmark mimalloc"),
     "tests/unit": (INTERNAL_TESTS[0] + " benchmarks", INTERNAL_TESTS[1]),
     "tests/sources": INTERNAL_TESTS,
     "tests/loader": INTERNAL_TESTS,

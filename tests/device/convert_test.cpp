@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/device_fixture.h"
 #include "support/edge_values.h"
+#include "support/tensor_bytes.h"
 
 #include <cstring>
 #include <map>
@@ -145,6 +146,22 @@ TEST_P(ConvertTest, EveryPairInACommandBufferAtEveryOffset) {
         expected[place + i - begin] = reference::convert(from, bits[i], to);
       }
       EXPECT_EQ(read_bits(target), expected);  // and nothing beside it
+    }
+  }
+}
+
+TEST_P(ConvertTest, EveryPairOfManyElementsAtOddPlaces) {
+  const MemoryManager host(open_device("host"));
+  const std::int64_t count = 20'011;  // no multiple of anything
+  for (const DataType from : kAllDataTypes) {
+    const Tensor here = random_tensor(manager_, {count}, from);
+    const Tensor there = random_tensor(host, {count}, from);
+    for (const DataType to : kAllDataTypes) {
+      SCOPED_TRACE(std::string(to_string(from)) + " to " + std::string(to_string(to)));
+      for (const std::int64_t begin : {0, 1, 8}) {
+        EXPECT_EQ(bytes_of(here.slice(begin, count).convert_to(to)),
+                  bytes_of(there.slice(begin, count).convert_to(to)));
+      }
     }
   }
 }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "headrace/backend.h"
+
+#include "backends/cuda/driver.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+// How work is dealt out to blocks and threads: what the host's side and the kernels agree on.
+
+namespace headrace::cuda {
+
+/// Threads of a block, of most kernels.
+inline constexpr unsigned kThreads = 128;
+/// Of those that take whole tiles, see expand_bytes.cu: their threads, and the bytes of a tile.
+inline constexpr unsigned kTileThreads = 256;
+inline constexpr std::uint64_t kTileBytes = 6144;
+/// Pieces that a thread of its other elementwise kernel takes.
+inline constexpr std::uint64_t kInterleavedPiecesAThread = 4;
+/// What a thread reads or writes at a time, of the wider type, and how often.
+inline constexpr std::uint64_t kPieceBytes = 16;
+inline constexpr std::uint64_t kPiecesAThread = 2;
+
+inline std::uint64_t divide_up(std::uint64_t count, std::uint64_t by) {
+  return (count + by - 1) / by;
+}
+
+/// Blocks for a kernel whose threads take `count` elements in turn. Beyond some there are none to
+/// run them on.
+inline unsigned loop_blocks(std::uint64_t count) {
+  constexpr std::uint64_t kMost = 1U << 16;
+  return static_cast<unsigned>(std::clamp<std::uint64_t>(divide_up(count, kThreads), 1, kMost));
+}
+
+inline CUdeviceptr address(const MemoryView& view) {
+  return view.handle + view.offset;
+}
+
+/// The part of an elementwise kernel's elements that it takes in pieces of 16 bytes of the wider
+/// type; what is before and behind, or all where source and target are not aligned together, it
+/// takes one at a time.
+struct Pieces {
+  std::uint64_t elements = 1;  ///< Of one piece.
+  std::uint64_t head = 0;      ///< Elements before the first.
+  std::uint64_t count = 0;
+
+  Pieces(CUdeviceptr from,
+         std::size_t from_bytes,
+         CUdeviceptr to,
+         std::size_t to_bytes,
+         std::uint64_t all)
+      : elements(kPieceBytes / std::max(from_bytes, to_bytes)) {
+    const std::uint64_t skew = to % (elements * to_bytes);
+    head = std::min<std::uint64_t>(skew == 0 ? 0 : elements - skew / to_bytes, all);
+    const bool is_aligned = (to + head * to_bytes) % (elements * to_bytes) == 0 &&
+                            (from + head * from_bytes) % (elements * from_bytes) == 0;
+    count = is_aligned ? (all - head) / elements : 0;
+  }
+};
+
+}  // namespace headrace::cuda

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cuda/context.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace headrace::cuda {
+
+PrimaryContext::~PrimaryContext() {
+  if (handle_ != nullptr) {
+    driver_.cuDevicePrimaryCtxRelease(device_);
+  }
+}
+
+Context::Context(const Driver& driver, CUdevice device, DeviceInfo info)
+    : driver_(driver), info_(std::move(info)), primary_(driver, device) {
+  check(primary_.retain(), "cuDevicePrimaryCtxRetain");
+}
+
+Context::~Context() {
+  for (CUstream stream : idle_streams_) {
+    driver_.cuStreamDestroy(stream);
+  }
+}
+
+void Context::fail(CUresult result, const char* call) {
+  const ErrorCode code = code_of(result);
+  if (code == ErrorCode::device_lost) {
+    is_lost_.store(true, std::memory_order_relaxed);
+  }
+  throw Error(code, fmt::format("{} failed on {}: {}.", call, info_.spec, driver_.text_of(result)));
+}
+
+void Context::require_alive() const {
+  if (is_lost()) [[unlikely]] {
+    throw Error(ErrorCode::device_lost,
+                fmt::format("{} was lost after an earlier error.", info_.spec));
+  }
+}
+
+CUstream Context::take_stream() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!idle_streams_.empty()) {
+      CUstream stream = idle_streams_.back();
+      idle_streams_.pop_back();
+      return stream;
+    }
+  }
+  CUstream stream = nullptr;
+  check(driver_.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), "cuStreamCreate");
+  return stream;
+}
+
+void Context::give_back(CUstream stream) noexcept {
+  const std::scoped_lock lock(mutex_);
+  idle_streams_.push_back(stream);
+}
+
+Entered::Entered(const Context& context) noexcept : driver_(context.driver()) {
+  CUcontext current = nullptr;
+  driver_.cuCtxGetCurrent(&current);
+  if (current != context.handle()) {
+    is_pushed_ = driver_.cuCtxPushCurrent(context.handle()) == CUDA_SUCCESS;
+  }
+  driver_.cuThreadExchangeStreamCaptureMode(&mode_);
+}
+
+Entered::~Entered() {
+  driver_.cuThreadExchangeStreamCaptureMode(&mode_);
+  if (is_pushed_) {
+    CUcontext popped = nullptr;
+    driver_.cuCtxPopCurrent(&popped);
+  }
+}
+
+}  // namespace headrace::cuda

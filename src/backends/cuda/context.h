@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "headrace/backend.h"
+
+#include "backends/cuda/coefficients.h"
+#include "backends/cuda/driver.h"
+#include "backends/cuda/event_pool.h"
+#include "backends/cuda/kernels.h"
+
+#include <atomic>
+#include <mutex>
+#include <vector>
+
+namespace headrace::cuda {
+
+/// A device's primary context, retained.
+class PrimaryContext {
+ public:
+  PrimaryContext(const Driver& driver, CUdevice device) noexcept
+      : driver_(driver), device_(device) {}
+  PrimaryContext(const PrimaryContext&) = delete;
+  PrimaryContext& operator=(const PrimaryContext&) = delete;
+  ~PrimaryContext();
+
+  CUresult retain() noexcept { return driver_.cuDevicePrimaryCtxRetain(&handle_, device_); }
+  [[nodiscard]] CUcontext get() const noexcept { return handle_; }
+
+ private:
+  const Driver& driver_;
+  const CUdevice device_;
+  CUcontext handle_ = nullptr;
+};
+
+/// The primary context of a device, and what its streams share. Design: docs/design/017-cuda.md.
+///
+/// Threads: safe from any thread. Calls that need it current say so; `Entered` makes it current.
+class Context {
+ public:
+  /// \throws Error  as the driver says.
+  Context(const Driver& driver, CUdevice device, DeviceInfo info);
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  ~Context();
+
+  [[nodiscard]] const Driver& driver() const noexcept { return driver_; }
+  [[nodiscard]] const DeviceInfo& info() const noexcept { return info_; }
+  [[nodiscard]] CUcontext handle() const noexcept { return primary_.get(); }
+
+  /// Turns what the driver's `call` returned into an Error, unless it is success.
+  void check(CUresult result, const char* call) {
+    if (result != CUDA_SUCCESS) [[unlikely]] {
+      fail(result, call);
+    }
+  }
+  [[noreturn]] void fail(CUresult result, const char* call);
+
+  [[nodiscard]] bool is_lost() const noexcept { return is_lost_.load(std::memory_order_relaxed); }
+  /// \throws Error  `device_lost` once a call has said that the context can do no more.
+  void require_alive() const;
+
+  EventPool& markers() noexcept { return markers_; }
+  EventPool& timed_events() noexcept { return timed_events_; }
+  Kernels& kernels() noexcept { return kernels_; }
+  Coefficients& coefficients() noexcept { return coefficients_; }
+
+  /// A stream for the backend's own purposes, on which nothing runs. The context is current.
+  CUstream take_stream();
+  void give_back(CUstream stream) noexcept;
+
+ private:
+  const Driver& driver_;
+  const DeviceInfo info_;
+  PrimaryContext primary_;  // Outlives what is below, which belongs to it.
+  std::atomic<bool> is_lost_{false};
+  EventPool markers_{*this, EventPool::Kind::marker};
+  EventPool timed_events_{*this, EventPool::Kind::timed};
+  Kernels kernels_{*this};
+  Coefficients coefficients_{*this};
+  std::mutex mutex_;
+  std::vector<CUstream> idle_streams_;  // guarded by mutex_
+};
+
+/// Makes a context current on this thread, and this thread's calls harmless to captures that go on
+/// elsewhere in the process, until the end of the scope.
+class Entered {
+ public:
+  explicit Entered(const Context& context) noexcept;
+  Entered(const Entered&) = delete;
+  Entered& operator=(const Entered&) = delete;
+  ~Entered();
+
+ private:
+  const Driver& driver_;
+  bool is_pushed_ = false;
+  CUstreamCaptureMode mode_ = CU_STREAM_CAPTURE_MODE_RELAXED;
+};
+
+/// One of a context's own streams, for as long as it is in scope.
+class BorrowedStream {
+ public:
+  explicit BorrowedStream(Context& context) : context_(context), stream_(context.take_stream()) {}
+  BorrowedStream(const BorrowedStream&) = delete;
+  BorrowedStream& operator=(const BorrowedStream&) = delete;
+  ~BorrowedStream() { context_.give_back(stream_); }
+  [[nodiscard]] CUstream get() const noexcept { return stream_; }
+
+ private:
+  Context& context_;
+  CUstream stream_;
+};
+
+}  // namespace headrace::cuda

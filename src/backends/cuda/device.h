@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "headrace/backend.h"
+
+#include "backends/cuda/context.h"
+
+#include <memory>
+
+namespace headrace::cuda {
+
+/// One GPU: its memory and its streams.
+class Device final : public BackendDevice {
+ public:
+  explicit Device(std::shared_ptr<Context> context) : context_(std::move(context)) {}
+
+  [[nodiscard]] DeviceInfo info() const override { return context_->info(); }
+  [[nodiscard]] DeviceCaps caps() const override;
+  MemoryBlock allocate(DeviceType device_type, std::size_t size) override;
+  void release(const MemoryBlock& block) noexcept override;
+  std::shared_ptr<BackendStream> default_stream() override;
+  std::shared_ptr<BackendStream> make_stream() override;
+  std::shared_ptr<BackendStream> adopt_stream(NativeHandle handle) override;
+
+ private:
+  [[noreturn]] void fail_to_allocate(CUresult result, DeviceType device_type, std::size_t size);
+
+  const std::shared_ptr<Context> context_;
+};
+
+}  // namespace headrace::cuda

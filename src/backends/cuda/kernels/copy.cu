@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copies between aligned places of the device's memory, for graphs: a graph's copy node goes
+// through an engine that reaches two thirds of what the multiprocessors do.
+#include "backends/cuda/kernels/element_io.cuh"
+
+extern "C" __global__ void __launch_bounds__(128)
+    copy_16_bytes(const uint4* source, uint4* target, headrace::cuda::Count pieces) {
+  constexpr int kPiecesAThread = 2;
+  using headrace::cuda::Count;
+  const Count first = static_cast<Count>(blockIdx.x) * blockDim.x * kPiecesAThread + threadIdx.x;
+  uint4 held[kPiecesAThread];
+#pragma unroll
+  for (int k = 0; k < kPiecesAThread; ++k) {
+    const Count i = first + static_cast<Count>(k) * blockDim.x;
+    if (i < pieces) {
+      held[k] = source[i];
+    }
+  }
+#pragma unroll
+  for (int k = 0; k < kPiecesAThread; ++k) {
+    const Count i = first + static_cast<Count>(k) * blockDim.x;
+    if (i < pieces) {
+      target[i] = held[k];
+    }
+  }
+}

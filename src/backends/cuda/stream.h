@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "headrace/backend.h"
+
+#include "backends/cuda/graph_cache.h"
+#include "backends/cuda/keeper.h"
+#include "backends/cuda/markers.h"
+#include "backends/cuda/recording.h"
+
+#include <memory>
+#include <vector>
+
+namespace headrace::cuda {
+
+class Context;
+
+/// A stream of a device: the interface's rules on CUDA's streams and events.
+class Stream final : public BackendStream {
+ public:
+  /// Who else may submit to it, and who destroys it: a stream of ours that nobody knows, the
+  /// device's default stream, or one that somebody made elsewhere.
+  enum class Kind { own, default_stream, adopted };
+
+  /// A new stream. \throws Error  as the driver says.
+  static std::shared_ptr<Stream> make(std::shared_ptr<Context> context);
+
+  Stream(std::shared_ptr<Context> context, CUstream stream, Kind kind);
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  ~Stream() override;
+
+  void prepare(Submission& submission) override;
+  void submit(std::shared_ptr<Submission> submission) override;
+  void signal(MarkerSerial serial) override;
+  MarkerSerial completed() override;
+  bool wait(MarkerSerial serial, std::chrono::nanoseconds timeout) override;
+  void wait_for(BackendStream& producer, MarkerSerial serial) override;
+  [[nodiscard]] NativeHandle native_handle() const override;
+  [[nodiscard]] bool is_private() const override { return kind_ == Kind::own; }
+  [[nodiscard]] bool is_capturing() const override;
+
+ private:
+  EventHold record(EventPool& events);
+  void submit_recorded(std::shared_ptr<Submission> submission);
+  void submit_traced(std::shared_ptr<Submission> submission);
+  void submit_plain(const Submission& submission);
+  bool wait_for_event(const EventHold& event, std::chrono::nanoseconds timeout);
+  bool poll(const EventHold& event, std::chrono::nanoseconds timeout);
+
+  const std::shared_ptr<Context> context_;
+  CUstream const stream_;
+  const Kind kind_;
+  Markers markers_;
+  GraphCache graphs_;                  // of the submitting thread's
+  std::vector<Operation> operations_;  // the same; kept for its memory
+  Keeper keeper_;
+};
+
+}  // namespace headrace::cuda
