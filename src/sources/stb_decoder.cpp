@@ -6,12 +6,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdlib>
 #include <limits>
 #include <memory>
 #include <new>
+#include <span>
 #include <string_view>
 
 // A copy of stb_image of our own, which no other copy in the program can be mistaken for: two
@@ -42,10 +42,41 @@ struct Free {
   void operator()(stbi_uc* pixels) const noexcept { stbi_image_free(pixels); }
 };
 
-/// Whether a JPEG leaves its codes to be known, as frames of films do.
+/// Whether nothing but two bytes belongs to a JPEG's marker.
+bool is_alone(std::byte marker) {
+  constexpr std::byte kStuffing{0x00};
+  constexpr std::byte kTemporary{0x01};
+  constexpr std::byte kFirstRestart{0xD0};
+  constexpr std::byte kEnd{0xD9};
+  return marker == kStuffing || marker == kTemporary || (marker >= kFirstRestart && marker <= kEnd);
+}
+
+/// Whether a JPEG leaves the codes of its first scan to be known, as frames of films do. What is
+/// between its segments is passed over, as libjpeg does.
 bool is_without_tables(const EncodedImage& image) {
-  constexpr std::array kTable{std::byte{0xFF}, std::byte{0xC4}};
-  return has_jpeg_signature(image.bytes) && std::ranges::search(image.bytes, kTable).empty();
+  constexpr std::byte kMarker{0xFF};
+  constexpr std::byte kTables{0xC4};
+  constexpr std::byte kScan{0xDA};
+  const std::span<const std::byte> bytes = image.bytes;
+  if (!has_jpeg_signature(bytes)) {
+    return false;
+  }
+  for (std::size_t at = 0; bytes.size() - at >= 4;) {
+    const std::byte marker = bytes[at + 1];
+    if (bytes[at] != kMarker || marker == kMarker) {
+      ++at;
+      continue;
+    }
+    if (marker == kTables || marker == kScan) {
+      return marker == kScan;
+    }
+    const std::size_t length = is_alone(marker)
+                                   ? 0
+                                   : std::to_integer<std::size_t>(bytes[at + 2]) * 256 +
+                                         std::to_integer<std::size_t>(bytes[at + 3]);
+    at += std::min(2 + length, bytes.size() - at);
+  }
+  return true;
 }
 
 }  // namespace

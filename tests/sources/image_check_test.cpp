@@ -259,6 +259,28 @@ TEST(ImageCheck, WhatHasNoTablesOfItsCodesIsNotChecked) {
                    static_cast<unsigned char>(file[at + 3]));
   }
   std::thread([&file] { expect_unchecked(check(file), "no tables of its codes"); }).join();
+  file.insert(2, std::string("\xff\xfe\0\x06\xff\xc4\0\x03", 8));  // Not those of a comment.
+  std::thread([&file] { expect_unchecked(check(file), "no tables of its codes"); }).join();
+}
+
+// Behind the first segment, bytes that fill before each, or others, which libjpeg passes over.
+TEST(ImageCheck, TablesAreFoundBehindWhatIsPassedOver) {
+  const std::string sound = jpeg_file(noisy_picture(24, 24));
+  const auto end_of = [](const std::string& file, std::size_t at) {
+    return at + 2 + static_cast<unsigned char>(file[at + 2]) * std::size_t{256} +
+           static_cast<unsigned char>(file[at + 3]);
+  };
+  std::string filled = sound;
+  std::size_t count = 0;
+  for (std::size_t at = end_of(filled, 2); filled[at + 1] != '\xda'; at = end_of(filled, at + 2)) {
+    filled.insert(at, "\xff\xff");
+    ++count;
+  }
+  EXPECT_GT(count, 5U);
+  expect_alike(check(filled));
+  std::string others = sound;
+  others.insert(end_of(others, 2), "words");
+  expect_alike(check(others));
 }
 
 // The decoders differ then, and neither may overflow: full.jpg with the factors of no encoder.
