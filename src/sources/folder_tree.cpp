@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sources/folder_tree.h"
 
+#include "headrace/error.h"
+
 #include "sources/mapped_file.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <compare>
+#include <set>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <utility>
@@ -18,7 +24,7 @@ namespace fs = std::filesystem;
 struct Identity {
   dev_t device = 0;
   ino_t inode = 0;
-  friend bool operator==(const Identity&, const Identity&) = default;
+  friend auto operator<=>(const Identity&, const Identity&) = default;
 };
 
 Identity identity_of(const fs::path& folder) {
@@ -35,6 +41,28 @@ struct Place {
   std::vector<Identity> line;
 };
 
+/// Counts folders that are listed once more.
+class Repeats {
+ public:
+  /// \throws Error  `unsupported` when `folder` is one too many.
+  void add(const Identity& identity, const fs::path& folder) {
+    constexpr std::size_t kMost = 10'000;
+    count_ += known_.insert(identity).second ? 0U : 1U;
+    if (count_ > kMost) {
+      throw Error(
+          ErrorCode::unsupported,
+          fmt::format("Links lead to folders that are listed already more than {} times, at "
+                      "last to '{}'.",
+                      kMost,
+                      folder.string()));
+    }
+  }
+
+ private:
+  std::set<Identity> known_;
+  std::size_t count_ = 0;
+};
+
 void remove_hidden(std::vector<std::string>& names) {
   std::erase_if(names, [](const std::string& name) { return name.starts_with('.'); });
 }
@@ -44,6 +72,7 @@ void remove_hidden(std::vector<std::string>& names) {
 std::vector<TreeFolder> list_tree(const fs::path& root) {
   std::vector<TreeFolder> tree;
   std::vector<Place> open{{.path = "", .line = {identity_of(root)}}};
+  Repeats repeats;
   while (!open.empty()) {
     const Place place = std::move(open.back());
     open.pop_back();
@@ -58,6 +87,7 @@ std::vector<TreeFolder> list_tree(const fs::path& root) {
         folder.loops.push_back(name);
         continue;
       }
+      repeats.add(identity, root / path);
       open.push_back({.path = std::move(path), .line = place.line});
       open.back().line.push_back(identity);
     }

@@ -20,7 +20,11 @@ struct TreeFolder {
 /// of the bytes of their paths: "a", "a-b", "a/b". That is the order of Python's
 /// `sorted(os.walk(root, followlinks=True))`, and so torchvision's.
 ///
-/// \throws Error  `io` when a folder cannot be read.
+/// Several links may lead to one folder, which is then listed under each of their names.
+///
+/// \throws Error  `io` when a folder cannot be read; `unsupported` when links lead to folders that
+///                are listed already more than 10,000 times: a few, one below the other, would
+///                take for ever.
 std::vector<TreeFolder> list_tree(const std::filesystem::path& root);
 
 }  // namespace headrace::sources

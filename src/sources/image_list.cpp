@@ -31,6 +31,10 @@ bool is_hidden(std::string_view name) {
   return name.starts_with('.');
 }
 
+bool is_shown(const std::string& name) {
+  return !is_hidden(name);
+}
+
 /// Whether a file that is no image may lie among images: words about them, what a desktop leaves.
 bool is_companion(std::string_view name) {
   constexpr std::array<std::string_view, 8> kBeginnings{
@@ -46,39 +50,98 @@ bool is_image(const std::filesystem::path& path) {
 }
 
 /// Looks for a file that shows that images are meant: one that is an image, or in a class folder
-/// has the name of one. It looks at so many files and folders, and then there is none; who opens a
-/// whole disk hears soon that it is no data set.
-bool holds_images(const std::filesystem::path& folder, const FolderNames& root) {
-  constexpr std::size_t kMostLookedAt = 10'000;
-  const auto is_shown = [](const std::string& name) { return !is_hidden(name); };
-  std::vector<std::filesystem::path> open;  // the next one last
-  const auto add_folders = [&](const std::filesystem::path& parent, const FolderNames& names) {
-    for (const std::string& name :
-         names.folders | std::views::reverse | std::views::filter(is_shown)) {
-      open.push_back(parent / name);
+/// has the name of one. It looks at so many files of the root, and at so many files and folders
+/// below, and then there is none; who opens a whole disk hears soon that it is no data set.
+class FirstImage {
+ public:
+  explicit FirstImage(const std::filesystem::path& folder) : folder_(folder) {}
+
+  /// \throws Error  `io` when none comes up, and something could not be read.
+  bool comes_up(const FolderNames& root);
+
+ private:
+  static constexpr std::size_t kMostLookedAt = 10'000;
+
+  bool is_in_root(const FolderNames& root);
+  bool is_below(const FolderNames& root);
+  bool is_in(const std::filesystem::path& inner);
+  void add_folders(const std::filesystem::path& parent, const FolderNames& names);
+  template <class Look>
+  bool look(const Look& look);
+
+  const std::filesystem::path& folder_;
+  std::vector<std::filesystem::path> open_;  // the next one last
+  std::size_t looked_at_ = 0;
+  std::string failure_;  // the first one
+};
+
+bool FirstImage::comes_up(const FolderNames& root) {
+  if (is_in_root(root) || is_below(root)) {
+    return true;
+  }
+  if (!failure_.empty()) {
+    throw Error(ErrorCode::io,
+                fmt::format("No image comes up in folder '{}', and not all of it can be read: {}",
+                            folder_.string(),
+                            failure_));
+  }
+  return false;
+}
+
+/// What `look` says; false when it cannot read, for there may be an image elsewhere.
+template <class Look>
+bool FirstImage::look(const Look& look) {
+  ++looked_at_;
+  try {
+    return look();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::io) {
+      throw;
     }
-  };
-  add_folders(folder, root);
-  for (const std::string& name : root.files | std::views::filter(is_shown)) {
-    if (is_image(folder / name)) {
+    failure_ = failure_.empty() ? error.what() : failure_;
+    return false;
+  }
+}
+
+bool FirstImage::is_in_root(const FolderNames& root) {
+  looked_at_ = 0;
+  return std::ranges::any_of(root.files | std::views::filter(is_shown), [&](const auto& name) {
+    return looked_at_ < kMostLookedAt && look([&] { return is_image(folder_ / name); });
+  });
+}
+
+bool FirstImage::is_below(const FolderNames& root) {
+  looked_at_ = 0;
+  add_folders(folder_, root);
+  while (!open_.empty() && looked_at_ < kMostLookedAt) {
+    const std::filesystem::path inner = std::move(open_.back());
+    open_.pop_back();
+    if (look([&] { return is_in(inner); })) {
       return true;
     }
   }
-  for (std::size_t looked_at = 0; !open.empty() && looked_at < kMostLookedAt; ++looked_at) {
-    const std::filesystem::path inner = std::move(open.back());
-    open.pop_back();
-    const FolderNames names = list_folder(inner);
-    for (const std::string& name : names.files | std::views::filter(is_shown)) {
-      if (claims_image_name(name) || is_image(inner / name)) {
-        return true;
-      }
-      if (++looked_at >= kMostLookedAt) {
-        return false;
-      }
-    }
-    add_folders(inner, names);
-  }
   return false;
+}
+
+bool FirstImage::is_in(const std::filesystem::path& inner) {
+  const FolderNames names = list_folder(inner);
+  for (const std::string& name : names.files | std::views::filter(is_shown)) {
+    if (claims_image_name(name) || look([&] { return is_image(inner / name); })) {
+      return true;
+    }
+    if (looked_at_ >= kMostLookedAt) {
+      return false;
+    }
+  }
+  add_folders(inner, names);
+  return false;
+}
+
+void FirstImage::add_folders(const std::filesystem::path& parent, const FolderNames& names) {
+  for (const std::string& name :
+       names.folders | std::views::reverse | std::views::filter(is_shown)) {
+    open_.push_back(parent / name);
+  }
 }
 
 /// Goes through the folders.
@@ -199,7 +262,7 @@ bool claims_image_name(std::string_view file_name) {
 
 std::optional<ImageList> list_images(const std::filesystem::path& folder) {
   const FolderNames root = list_folder(folder);
-  if (!holds_images(folder, root)) {
+  if (!FirstImage(folder).comes_up(root)) {
     return std::nullopt;
   }
   return Lister(folder).run(root);

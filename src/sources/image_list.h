@@ -36,8 +36,9 @@ bool claims_image_name(std::string_view file_name);
 ///
 /// \returns nullopt when no class folder holds an image, nor a file with the name of one, or none
 ///          comes up soon.
-/// \throws Error  `io`; `corrupt_data` for a file that is no image but has the name of one;
-///                `unsupported` for other files, for links to a folder that they are in, for
+/// \throws Error  `io`, also when no image comes up and something in `folder` cannot be read;
+///                `corrupt_data` for a file that is no image but has the name of one; `unsupported`
+///                for other files, for links to a folder that they are in or that multiply, for
 ///                classes without images and for images outside of classes.
 std::optional<ImageList> list_images(const std::filesystem::path& folder);
 
