@@ -81,8 +81,10 @@ class NpyFile final : public PackTarget {
   }
   void flush() override { inputs_.flush(); }
   void finish() override { inputs_.flush(); }
-  void publish(std::uint64_t /*samples*/) override {
-    if (fs::exists(inputs_.path()) || !fs::exists(path_)) {  // Else it has its name already.
+  void publish(std::uint64_t samples) override {
+    const bool is_part = fs::exists(inputs_.path());  // Else it has its name already.
+    check_finished(is_part ? inputs_.path() : path_, inputs_.bytes(samples));
+    if (is_part) {
       take_name(inputs_.path(), path_, replaces_);
     }
   }
@@ -123,14 +125,7 @@ class NpyFolder final : public PackTarget {
     labels_.flush();
   }
   void finish() override { flush(); }
-  void publish(std::uint64_t /*samples*/) override {
-    if (!fs::exists(path_)) {
-      take_name(work_.parts(), path_, false);
-    } else if (fs::exists(work_.parts())) {
-      check_free();
-      replace_folder(work_.parts(), path_, work_.replaced());
-    }
-  }
+  void publish(std::uint64_t samples) override;
   [[nodiscard]] std::string_view format() const override { return "npy"; }
   [[nodiscard]] std::uint64_t bytes(std::uint64_t samples) const override {
     return inputs_.bytes(samples) + labels_.bytes(samples);
@@ -144,6 +139,19 @@ class NpyFolder final : public PackTarget {
   NpyPart inputs_;
   NpyPart labels_;
 };
+
+void NpyFolder::publish(std::uint64_t samples) {
+  const bool are_parts = fs::exists(work_.parts());  // Else they have their name already.
+  const fs::path folder = are_parts ? work_.parts() : path_;
+  check_finished(folder / kInputs, inputs_.bytes(samples));
+  check_finished(folder / kLabels, labels_.bytes(samples));
+  if (are_parts && !fs::exists(path_)) {
+    take_name(work_.parts(), path_, false);
+  } else if (are_parts) {
+    check_free();
+    replace_folder(work_.parts(), path_, work_.replaced());
+  }
+}
 
 /// A folder that holds anything but what pack writes, which would be removed, is never replaced.
 void NpyFolder::check_free() const {

@@ -16,6 +16,7 @@
 #include "cli/pack_journal.h"
 #include "cli/pack_target.h"
 #include "cli/packing.h"
+#include "cli/part_file.h"
 #include "cli/unfinished.h"
 #include "cli/values.h"
 
@@ -192,6 +193,8 @@ int run(const PackOptions& asked) {
       }
     }
     publish(*target, journal, options.target);
+  } catch (const DamagedPart&) {  // There is nothing to go on with.
+    throw;
   } catch (const Error& error) {
     if (!work.has_journal()) {
       throw;

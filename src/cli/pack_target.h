@@ -30,7 +30,8 @@ class PackTarget {
 
   /// Goes on behind `samples`, of which the parts are there; 0 begins.
   ///
-  /// \throws Error  `io`; `corrupt_data` for parts that are damaged.
+  /// \throws Error        `io`.
+  /// \throws DamagedPart  For parts that are shorter.
   virtual void begin(std::uint64_t samples) = 0;
 
   /// Takes the next sample. \throws Error  `io`; `unsupported` for one that has no place in it.
@@ -45,7 +46,9 @@ class PackTarget {
   /// Gives the parts of `samples`, finished by this run or another, their names; those that have
   /// them already are left alone.
   ///
-  /// \throws Error  `io`; `invalid_argument` when something is there that may not be replaced.
+  /// \throws Error        `io`; `invalid_argument` when something is there that may not be
+  /// replaced. \throws DamagedPart  Before the first name, for a part that is not as long as it was
+  /// left.
   virtual void publish(std::uint64_t samples) = 0;
 
   [[nodiscard]] virtual std::string_view format() const = 0;

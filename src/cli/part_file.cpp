@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/part_file.h"
 
-#include "headrace/error.h"
-
 #include <fmt/format.h>
 
 #include <cerrno>
 #include <fcntl.h>
+#include <string>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -17,7 +16,29 @@ namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
 
+std::string damage_of(std::uint64_t size, std::optional<std::uint64_t> found) {
+  return found ? fmt::format("has {} bytes, and {} were written", *found, size)
+               : fmt::format("is gone, and {} bytes were written", size);
+}
+
 }  // namespace
+
+DamagedPart::DamagedPart(const std::filesystem::path& path,
+                         std::uint64_t size,
+                         std::optional<std::uint64_t> found)
+    : Error(ErrorCode::corrupt_data,
+            fmt::format("'{}' {}: it was damaged since; --force without --resume begins anew.",
+                        path.string(),
+                        damage_of(size, found))) {}
+
+void check_finished(const std::filesystem::path& path, std::uint64_t size) {
+  struct stat status {};
+  const bool is_there = ::stat(path.c_str(), &status) == 0;
+  const auto found = static_cast<std::uint64_t>(status.st_size);
+  if (!is_there || found != size) {
+    throw DamagedPart(path, size, is_there ? std::optional(found) : std::nullopt);
+  }
+}
 
 PartFile::PartFile(std::filesystem::path path, std::uint64_t size)
     : path_(std::move(path)), size_(size) {
@@ -37,11 +58,7 @@ PartFile::PartFile(std::filesystem::path path, std::uint64_t size)
   const int error = errno;
   ::close(descriptor_);
   if (status.st_size < end) {
-    throw Error(ErrorCode::corrupt_data,
-                fmt::format("'{}' has {} bytes, and {} were written: it was damaged since.",
-                            path_.string(),
-                            status.st_size,
-                            size));
+    throw DamagedPart(path_, size, static_cast<std::uint64_t>(status.st_size));
   }
   fail(error);
 }

@@ -1,14 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "headrace/error.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 namespace headrace::cli {
+
+/// That a part is not as long as it was left: nobody can go on with it.
+class DamagedPart : public Error {
+ public:
+  /// \param size   Bytes that were written.
+  /// \param found  Bytes that are there, or nullopt when the file is not.
+  DamagedPart(const std::filesystem::path& path,
+              std::uint64_t size,
+              std::optional<std::uint64_t> found);
+};
+
+/// Checks that `path`, which was finished, has `size` bytes. \throws DamagedPart
+void check_finished(const std::filesystem::path& path, std::uint64_t size);
 
 /// A file that grows at its end, and that a later run can go on with.
 ///
@@ -18,7 +34,8 @@ class PartFile {
  public:
   /// Makes the file, or opens the one that is there and cuts off what is behind `size` bytes.
   ///
-  /// \throws Error  `io`, as of every call; `corrupt_data` when the file has fewer bytes.
+  /// \throws Error        `io`, as of every call.
+  /// \throws DamagedPart  When the file has fewer bytes.
   PartFile(std::filesystem::path path, std::uint64_t size);
   PartFile(const PartFile&) = delete;
   PartFile& operator=(const PartFile&) = delete;

@@ -96,6 +96,7 @@ class TarShards final : public PackTarget {
   }
 
  private:
+  void check_shards(std::uint64_t samples) const;
   void publish_shards(std::size_t count);
   void remove_older(std::size_t count) const;
   void open_shard();
@@ -203,9 +204,20 @@ void TarShards::close_shard() {
 
 void TarShards::publish(std::uint64_t samples) {
   const std::size_t count = files(samples);
+  check_shards(samples);
   publish_shards(count);
   if (replaces_) {
     remove_older(count);
+  }
+}
+
+/// Checks all before the first gets its name.
+void TarShards::check_shards(std::uint64_t samples) const {
+  for (std::size_t i = 0; i < files(samples); ++i) {
+    const std::uint64_t before = i * shard_samples_;
+    const std::uint64_t size =
+        std::min(samples - before, shard_samples_) * sample_bytes_ + kEndBytes;
+    check_finished(fs::exists(part(i)) ? part(i) : names_.name(i), size);
   }
 }
 
@@ -215,7 +227,7 @@ void TarShards::publish_shards(std::size_t count) {
   published.reserve(count);
   try {
     for (std::size_t i = 0; i < count; ++i) {
-      if (fs::exists(part(i)) || !fs::exists(names_.name(i))) {  // Else it has its name already.
+      if (fs::exists(part(i))) {  // Else it has its name already.
         take_name(part(i), names_.name(i), replaces_);
         published.push_back(i);
       }

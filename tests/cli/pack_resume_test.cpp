@@ -263,7 +263,7 @@ TEST_F(PackResume, OfImagesTheSizeCounts) {
     fs::copy(HEADRACE_IMAGES_DIR "/grey.png", folder_ / "images" / name);
   }
   const Way way{"images", "x.tar", {"--image-size", "8x8"}};
-  Arguments all = words(way, {"--checkpoint", "1"});
+  const Arguments all = words(way, {"--checkpoint", "1"});
   // The last file is damaged behind its head, so that a run fails after the first sample.
   std::string bytes = content_of(folder_ / "images/b/grey.png");
   bytes[bytes.size() / 2] = static_cast<char>(~bytes[bytes.size() / 2]);
@@ -302,7 +302,9 @@ TEST_F(PackResume, PartsThatWereShortenedAreRefused) {
   const fs::path first = out("x.unfinished/parts/000000.tar");
   const std::string content = content_of(first);
   write_file(first, content.substr(1));
-  expect_failure(again, "000000.tar' has 3071 bytes, and 3072 were written");
+  expect_failure(again,
+                 "000000.tar' has 3071 bytes, and 3072 were written: it was damaged since; --force "
+                 "without --resume begins anew.\n");
   write_file(first, content + "more");
   EXPECT_EQ(pack(again)["samples"], kSamples);
   EXPECT_EQ(content_of(out("x-000000.tar")), content);
@@ -425,6 +427,52 @@ TEST_F(PackResume, WhatWasPutAsideComesBack) {
   pack_whole(kFolder);
   pack(words(kFolder, {"--resume", "--force"}));
   expect_whole();
+}
+
+TEST_F(PackResume, PartsThatWereShortenedAtTheEndAreRefused) {
+  struct Case {
+    Way way;
+    std::string part;      ///< Below its folder of unfinished work.
+    std::string obstacle;  ///< What comes in the way of the names, so that the parts are complete.
+  };
+  for (const auto& [way, part, obstacle] : {Case{kShards, "parts/000001.tar", "x-000000.tar"},
+                                            Case{kShard, "parts/000000.tar", "x.tar"},
+                                            Case{kFolder, "parts/labels.npy", "x"},
+                                            Case{kFile, "parts/inputs.npy", "x.npy"}}) {
+    SCOPED_TRACE(part);
+    {
+      const std::unique_ptr<Program> program = stopped(way);
+      write_file(out(obstacle), "in the way");
+      program->signal(SIGCONT);
+      EXPECT_EQ(program->wait().exit_code, 1);
+    }
+    fs::remove(out(obstacle));
+    ASSERT_TRUE(journal_of(way).is_complete);
+    const fs::path path = out(way.unfinished()) / part;
+    const std::string content = content_of(path);
+    for (const std::string& damaged : {content.substr(1), content + "x"}) {
+      write_file(path, damaged);
+      const auto left = contents_of(folder_ / "out");
+      expect_failure(words(way, {"--resume"}),
+                     fmt::format("{}/{}' has {} bytes, and {} were written: it was damaged since; "
+                                 "--force without --resume begins anew.\n",
+                                 way.unfinished(),
+                                 part,
+                                 damaged.size(),
+                                 content.size()));
+      EXPECT_EQ(contents_of(folder_ / "out"), left);
+    }
+    fs::remove(path);
+    expect_failure(words(way, {"--resume"}), "it was damaged since; --force without");
+    write_file(path, content);
+    pack_whole(way);
+    pack(words(way, {"--resume"}));
+    expect_whole();
+    for (const char* name : {"out", "whole"}) {
+      fs::remove_all(folder_ / name);
+      fs::create_directory(folder_ / name);
+    }
+  }
 }
 
 TEST(Renaming, AFolderIsReplacedWhereNamesCannotBeExchanged) {
