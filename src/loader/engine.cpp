@@ -150,7 +150,7 @@ void Engine::end_running() noexcept {
     const std::scoped_lock lock(mutex_);
     phase_ = phase_ == Phase::running ? Phase::stopped : phase_;
     stopping_ = true;
-    work_.notify_all();
+    idle_.wake_all();
     retry_.notify_all();
     ready_.notify_all();
   }

@@ -5,6 +5,7 @@
 
 #include "core/histogram.h"
 #include "core/process.h"
+#include "loader/idle_workers.h"
 #include "loader/mover.h"
 #include "loader/plan.h"
 #include "loader/read_ahead.h"
@@ -165,7 +166,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Mover mover_;  // guarded by ship_
 
   mutable std::mutex mutex_;
-  std::condition_variable work_;   // there may be something for an idle worker
+  IdleWorkers idle_;
   std::condition_variable retry_;  // a worker that waits for memory may try again, or must end
   std::condition_variable ready_;  // there may be something for a consumer
   Phase phase_ = Phase::idle;

@@ -37,14 +37,16 @@ class Engine::Wake {
   Wake(const Wake&) = delete;
   Wake& operator=(const Wake&) = delete;
   ~Wake() {
-    if (lock_.owns_lock()) {
-      lock_.unlock();
+    if (!lock_.owns_lock()) {
+      lock_.lock();
     }
+    std::condition_variable& one = engine_.idle_.elsewhere();
+    lock_.unlock();
     // One slot takes one worker to open it, which then wakes the others to fill it.
     if (passed_ == 1 && !is_last_) {
-      engine_.work_.notify_one();
+      one.notify_one();
     } else if (passed_ != 0) {
-      engine_.work_.notify_all();
+      engine_.idle_.wake_all();
     }
     engine_.ready_.notify_all();
   }

@@ -53,7 +53,7 @@ void Engine::run_worker(std::size_t number) noexcept {
   while (phase_ == Phase::running && !is_finished_locked()) {
     if (!work_once(lock, view, track)) {
       const Clock::time_point idle = Clock::now();
-      work_.wait(lock);
+      idle_.wait(lock);
       slot_wait_time_.add(Clock::now() - idle);
     }
   }
@@ -142,7 +142,7 @@ void Engine::open_slot(Slot& slot, Lock& lock) {
     ship(slot, lock);
   } else if (opened) {
     slot.state = Slot::State::filling;
-    work_.notify_all();
+    idle_.wake_all();
   }
 }
 
@@ -253,7 +253,7 @@ void Engine::end_attempt(Slot& slot, std::exception_ptr starved) {
     ready_.notify_all();
   } else {
     slot.has_memory = true;
-    work_.notify_all();
+    idle_.wake_all();
   }
 }
 
@@ -283,7 +283,7 @@ bool Engine::stops_within(std::chrono::milliseconds time) {
 void Engine::ship(Slot& slot, Lock& lock) {
   slot.state = Slot::State::shipping;
   if (!slot.has_memory) {
-    work_.notify_all();  // It failed before it had any; the next may be opened.
+    idle_.wake_all();  // It failed before it had any; the next may be opened.
   }
   lock.unlock();
   const Clock::time_point begin = Clock::now();

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loader/idle_workers.h"
+
+#include <algorithm>
+
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+namespace headrace::loader {
+
+void IdleWorkers::wait(std::unique_lock<std::mutex>& lock) {
+  Group& mine = groups_[group()];
+  ++mine.waiting;
+  mine.wake.wait(lock);
+  --mine.waiting;
+}
+
+void IdleWorkers::wake_all() noexcept {
+  for (Group& group : groups_) {
+    group.wake.notify_all();
+  }
+}
+
+std::condition_variable& IdleWorkers::elsewhere() noexcept {
+  const std::size_t here = group();
+  Group& other = groups_[1 - here];
+  return (other.waiting != 0 ? other : groups_[here]).wake;
+}
+
+std::size_t IdleWorkers::group() noexcept {
+#ifdef __linux__
+  return static_cast<std::size_t>(std::max(sched_getcpu(), 0)) % kGroups;
+#else
+  return 0;
+#endif
+}
+
+}  // namespace headrace::loader
