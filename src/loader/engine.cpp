@@ -110,6 +110,7 @@ void Engine::begin_generation() {
   empty_slots_locked();
   counts_ = {};
   read_ahead_.begin();
+  row_time_ = kChunkTime;  // Rows may take longer now than they did.
   read_time_ = slot_wait_time_ = ship_time_ = batch_wait_time_ = handoff_time_ = {};
   ++generation_;
   phase_ = Phase::running;

@@ -143,7 +143,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void ask_ahead(const Slot& slot, Lock& lock);
   void ask_for(const PlannedBatch& batch, std::uint64_t row, Lock& lock);
   void read_chunk(const Chunk& chunk, SampleView& view, Lock& lock, const std::string& track);
-  void read_rows(const Chunk& chunk, SampleView& view, std::vector<RowFailure>& failures) const;
+  /// Counts in `tried` the rows that it called the source for: all, unless it stops early.
+  void read_rows(const Chunk& chunk,
+                 SampleView& view,
+                 std::vector<RowFailure>& failures,
+                 std::size_t& tried) const;
   void prefetch(std::uint64_t sample) const noexcept;
   void read_row(const Chunk& chunk, std::size_t row, std::uint64_t sample, SampleView& view) const;
 

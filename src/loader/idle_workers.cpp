@@ -2,10 +2,7 @@
 #include "loader/idle_workers.h"
 
 #include <algorithm>
-
-#ifdef __linux__
 #include <sched.h>
-#endif
 
 namespace headrace::loader {
 
@@ -29,11 +26,7 @@ std::condition_variable& IdleWorkers::elsewhere() noexcept {
 }
 
 std::size_t IdleWorkers::group() noexcept {
-#ifdef __linux__
   return static_cast<std::size_t>(std::max(sched_getcpu(), 0)) % kGroups;
-#else
-  return 0;
-#endif
 }
 
 }  // namespace headrace::loader

@@ -79,9 +79,10 @@ void Engine::read_chunk(const Chunk& chunk,
   const Clock::time_point begin = Clock::now();
   const StorageWatch storage(files_);
   std::vector<RowFailure> failures;
+  std::size_t tried = 0;
   std::exception_ptr error;  // Not of a row: there was no memory to note a row's failure in.
   try {
-    read_rows(chunk, view, failures);
+    read_rows(chunk, view, failures, tried);
   } catch (...) {
     error = std::current_exception();
   }
@@ -90,7 +91,9 @@ void Engine::read_chunk(const Chunk& chunk,
   lock.lock();
   Slot& slot = *chunk.slot;
   read_time_.add(end - begin);
-  row_time_ += ((end - begin) / static_cast<std::int64_t>(chunk.end - chunk.begin) - row_time_) / 4;
+  if (tried != 0) {
+    row_time_ += ((end - begin) / static_cast<std::int64_t>(tried) - row_time_) / 4;
+  }
   if (missed) {
     read_ahead_.note_missed();
   }
@@ -112,7 +115,8 @@ void Engine::read_chunk(const Chunk& chunk,
 
 void Engine::read_rows(const Chunk& chunk,
                        SampleView& view,
-                       std::vector<RowFailure>& failures) const {
+                       std::vector<RowFailure>& failures,
+                       std::size_t& tried) const {
   const PlannedBatch& plan = chunk.slot->plan;
   std::uint64_t next = plan_->sample(plan, chunk.begin);
   for (std::size_t row = chunk.begin; row < chunk.end && !stopping_; ++row) {
@@ -121,6 +125,7 @@ void Engine::read_rows(const Chunk& chunk,
       next = plan_->sample(plan, row + 1);
       prefetch(next);
     }
+    ++tried;
     try {
       read_row(chunk, row, sample, view);
     } catch (...) {

@@ -300,6 +300,37 @@ TEST_P(LoaderEngine, ASlowSampleHoldsUpNoOther) {
   EXPECT_THAT(drain(loader), ElementsAreArray(numbers(32)));
 }
 
+TEST_P(LoaderEngine, HowLongRowsTookBeforeAStartIsForgotten) {
+  auto source = std::make_shared<CountingSource>(64);
+  Gate slow;
+  std::atomic<bool> is_slow = false;
+  std::atomic<std::size_t> read = 0;
+  source->on_read = [&](const ReadContext& context) {
+    if (is_slow && context.index == 0) {
+      slow.pass();
+    }
+    ++read;
+  };
+  AsyncDataLoaderConfig settings = config(64);
+  settings.workers = 2;
+  settings.epochs = 50;  // By their end workers take many rows at a time.
+  settings.prefetch_depth = 1;
+  AsyncDataLoader loader(source, settings);
+  loader.start();
+  EXPECT_EQ(drain(loader).size(), 50U * 64);
+  is_slow = true;
+  read = 0;
+  loader.start();
+  slow.wait_for_waiting(1);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (read < 63 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(read, 63U) << "samples wait behind one that another worker could read";
+  slow.open();
+  EXPECT_EQ(drain(loader).size(), 50U * 64);
+}
+
 TEST_P(LoaderEngine, UnorderedDeliversEverySampleOnce) {
   auto source = std::make_shared<CountingSource>(60);
   Gate first;
