@@ -61,25 +61,19 @@ PackJournal new_journal(const PackOptions& options,
       {"a label", has_labels(spec) ? describe_part(spec.label_shape, spec.label_dtype) : "none"},
       {std::string(kFingerprint), fmt::format("{:016x}", source.fingerprint())}};
   journal.total = source.size();
+  journal.replaces = options.force;
   return journal;
 }
 
-/// Where to go on: behind what an earlier run left, if it is to and left something.
+/// What an earlier run left, if it is to be gone on with.
 ///
-/// \throws Error  `invalid_argument` when it left something else, or something not asked for.
-PackJournal find_start(const PackOptions& options, const Unfinished& work, PackJournal fresh) {
+/// \throws Error  `invalid_argument` when something was left and nothing asked for.
+std::optional<PackJournal> find_left(const PackOptions& options, const Unfinished& work) {
   if (!work.has_journal()) {
-    return fresh;
+    return std::nullopt;
   }
   if (options.resume) {
-    PackJournal journal = work.load();
-    if (const std::string text = difference(journal, fresh); !text.empty()) {
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("'{}' is of another pack: {}. --force without --resume begins anew.",
-                              work.path().string(),
-                              text));
-    }
-    return journal;
+    return work.load();
   }
   if (!options.force) {
     throw Error(ErrorCode::invalid_argument,
@@ -87,8 +81,33 @@ PackJournal find_start(const PackOptions& options, const Unfinished& work, PackJ
                             "--force begins anew.",
                             work.path().string()));
   }
-  work.clear();
-  return fresh;
+  return std::nullopt;
+}
+
+/// Where to go on: behind what was `left`, or at the beginning, where nothing else is left then.
+///
+/// \throws Error  `invalid_argument` when it is of another pack.
+PackJournal find_start(const Unfinished& work,
+                       const std::optional<PackJournal>& left,
+                       const PackJournal& fresh) {
+  if (!left) {
+    if (work.has_journal()) {
+      work.clear();
+    }
+    return fresh;
+  }
+  if (const std::string text = difference(*left, fresh); !text.empty()) {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("'{}' is of another pack: {}. --force without --resume begins anew.",
+                            work.path().string(),
+                            text));
+  }
+  PackJournal journal = *left;
+  if (fresh.replaces && !journal.replaces) {  // On the disk before anything is replaced.
+    journal.replaces = true;
+    work.save_anew(journal);
+  }
+  return journal;
 }
 
 /// Gives everything its name, unless a run did that and got no further.
@@ -178,11 +197,17 @@ int run(const PackOptions& asked) {
     check_json(options.json, options.target);
   }
   check_outputs({{"--json", options.json == "-" ? "" : options.json}});
+  std::optional<Unfinished> kept;
+  if (Unfinished::is_left(options.target)) {  // What is half replaced must not stay so.
+    kept.emplace(options.target);
+  }
   const auto source = open_data(options.path, options.source);
   const auto begin = std::chrono::steady_clock::now();
-  Unfinished work(options.target);
+  Unfinished& work = kept ? *kept : kept.emplace(options.target);
+  const std::optional<PackJournal> left = find_left(options, work);
+  options.force = options.force || (left && left->replaces);
   const std::unique_ptr<PackTarget> target = make_target(options, *source, work);
-  PackJournal journal = find_start(options, work, new_journal(options, *source, target->format()));
+  PackJournal journal = find_start(work, left, new_journal(options, *source, target->format()));
   const std::uint64_t resumed = journal.samples;
   interrupt.on_signal([] {});  // From here on there is something to keep.
   try {

@@ -57,6 +57,7 @@ std::string to_json(const PackJournal& journal) {
                   {"total", journal.total},
                   {"samples", journal.samples},
                   {"is_complete", journal.is_complete},
+                  {"replaces", journal.replaces},
                   {"inode", journal.inode}};
   return json.dump(2) + "\n";
 }
@@ -70,6 +71,7 @@ PackJournal pack_journal_from(std::string_view json) {
                .total = number_of(object.at("total")),
                .samples = number_of(object.at("samples")),
                .is_complete = object.at("is_complete").get<bool>(),
+               .replaces = object.at("replaces").get<bool>(),
                .inode = number_of(object.at("inode"))};
   } catch (const Json::exception& error) {
     throw Error(ErrorCode::corrupt_data, error.what());

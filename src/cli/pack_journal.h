@@ -20,6 +20,7 @@ struct PackJournal {
   std::uint64_t total = 0;    ///< Samples of the source.
   std::uint64_t samples = 0;  ///< That are in the parts, on the disk.
   bool is_complete = false;   ///< The parts are all there is to be, and may be renamed.
+  bool replaces = false;      ///< A run was asked to replace what has the target's name.
   std::uint64_t inode = 0;    ///< Of the folder of the parts, once it is complete; else 0.
 };
 

@@ -48,6 +48,11 @@ bool is_at(int descriptor, const fs::path& path) {
 
 }  // namespace
 
+bool Unfinished::is_left(const fs::path& target) {
+  std::error_code ignored;  // What is wrong there is told by making it.
+  return fs::exists(fs::symlink_status(name_beside(target), ignored));
+}
+
 Unfinished::Unfinished(const fs::path& target) : path_(name_beside(target)) {
   constexpr int kMostTried = 1000;  // Another process may remove what was just made.
   for (int i = 0; i < kMostTried && lock_ < 0; ++i) {
@@ -162,6 +167,10 @@ PackJournal Unfinished::load() const {
 
 void Unfinished::save(const PackJournal& content) const {
   flush_folder_of(parts() / "any");
+  save_anew(content);
+}
+
+void Unfinished::save_anew(const PackJournal& content) const {
   replace_file(journal(), to_json(content));
 }
 

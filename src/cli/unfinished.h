@@ -15,6 +15,9 @@ namespace headrace::cli {
 /// Without a journal there is nothing to go on with, and the folder goes with this.
 class Unfinished {
  public:
+  /// Whether an earlier run left work for `target`.
+  static bool is_left(const std::filesystem::path& target);
+
   /// Makes the folder, or takes the one that is there. Where a folder was put aside to be replaced
   /// and nothing took its place, it is put back.
   ///
@@ -37,6 +40,9 @@ class Unfinished {
 
   /// Brings the names of the parts to the disk, and then the journal.
   void save(const PackJournal& journal) const;
+
+  /// The same for a journal that says no more of the parts, which may have the target's name.
+  void save_anew(const PackJournal& journal) const;
 
   /// Removes all but the lock, and makes an empty folder for parts.
   void clear() const;

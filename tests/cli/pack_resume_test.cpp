@@ -429,6 +429,79 @@ TEST_F(PackResume, WhatWasPutAsideComesBack) {
   expect_whole();
 }
 
+// Whatever becomes of the run that finds it.
+TEST_F(PackResume, WhatWasPutAsideComesBackBeforeTheSourceIsOpened) {
+  fs::create_directory(out("x"));
+  write_npy(out("x/inputs.npy"), {1}, std::vector<float>{1});
+  leave_unfinished(kFolder, {"--force"});
+  const auto left = contents_of(folder_ / "out");
+  fs::rename(out("x"), out("x.unfinished/replaced"));
+  Way missing = kFolder;
+  missing.source = "nothing";
+  expect_failure(words(missing, {"--resume"}), "nothing");
+  EXPECT_EQ(contents_of(folder_ / "out"), left);
+}
+
+TEST_F(PackResume, OfASourceThatCannotBeOpenedNothingIsMade) {
+  Way missing = kFolder;
+  missing.source = "nothing";
+  expect_failure(words(missing, {}), "nothing");
+  EXPECT_EQ(names_in(folder_ / "out"), std::set<std::string>{});
+  // Nor inside of a source before it is listed, where a folder would be taken for a class.
+  fs::create_directories(folder_ / "out/a");
+  fs::copy(HEADRACE_IMAGES_DIR "/grey.png", folder_ / "out/a");
+  const Way within{"out", "x.tar", {"--image-size", "8x8"}};
+  EXPECT_EQ(pack(words(within, {}))["samples"], 1);
+}
+
+// Whether older shards go is decided by the run that was asked to replace them.
+TEST_F(PackResume, ForceIsKept) {
+  const fs::path older = out("x-000099.tar");
+  const auto be_in_the_way = [&] {  // of what is removed last, as a crash there would be
+    fs::create_directory(older);
+    write_file(older / "file", "");
+  };
+  const auto expect_whole_without_force = [&] {
+    const cli::PackJournal journal = journal_of(kShards);
+    EXPECT_TRUE(journal.is_complete);
+    EXPECT_TRUE(journal.replaces);
+    fs::remove_all(older);
+    write_file(older, "older");
+    EXPECT_EQ(pack(words(kShards, {"--resume"}))["resumed_samples"], kSamples);
+    expect_whole();
+    fs::remove_all(folder_ / "out");
+    fs::create_directory(folder_ / "out");
+  };
+  const std::string cannot_end = "Cannot remove '" + older.string() + "', which is older";
+  pack_whole(kShards);
+
+  write_file(out("x-000000.tar"), "older");
+  std::unique_ptr<Program> program = stopped(kShards, {"--force"});
+  be_in_the_way();
+  program->signal(SIGCONT);
+  EXPECT_THAT(program->wait().err, HasSubstr(cannot_end));
+  expect_whole_without_force();
+
+  // The same when the first run had nothing to replace.
+  program = stopped(kShards);
+  write_file(out("x-000000.tar"), "older");
+  program->signal(SIGCONT);
+  EXPECT_THAT(program->wait().err, HasSubstr("x-000000.tar' is there already"));
+  EXPECT_FALSE(journal_of(kShards).replaces);
+  be_in_the_way();
+  expect_failure(words(kShards, {"--resume", "--force"}), cannot_end);
+  expect_whole_without_force();
+}
+
+TEST_F(PackResume, ForceIsKeptFromTheBeginning) {
+  write_file(out("x-000000.tar"), "older");
+  write_file(out("x-000099.tar"), "older");
+  leave_unfinished(kShards, {"--force"});
+  pack_whole(kShards);
+  pack(words(kShards, {"--resume"}));
+  expect_whole();
+}
+
 TEST_F(PackResume, PartsThatWereShortenedAtTheEndAreRefused) {
   struct Case {
     Way way;
