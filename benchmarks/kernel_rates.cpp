@@ -89,13 +89,13 @@ struct Memory {
   Tensor to;
   std::int64_t bytes;
 
-  /// The device's copy of `moved` / 2 bytes.
+  /// The device's copy of about `moved` / 2 bytes, all of it at round places.
   [[nodiscard]] Record copy(std::int64_t moved) const {
     return [this, moved] {
-      return Command{
-          CopyCommand{
-              core::memory_of(from), core::memory_of(to), static_cast<std::size_t>(moved / 2)},
-          "copy"};
+      return Command{CopyCommand{core::memory_of(from),
+                                 core::memory_of(to),
+                                 static_cast<std::size_t>(moved / 2) & ~std::size_t{255}},
+                     "copy"};
     };
   }
 };

@@ -94,13 +94,14 @@ void rmm_row(const char* name, Resource& resource) {
 
 int main() {
   std::printf("%-32s %10d %10d %10d %10d %10d\n", "ns a pair, threads:", 1, 2, 4, 8, 16);
-  headrace::MemoryManager manager(headrace::open_device("host"));
-  const headrace::Stream shared = headrace::open_device("host").default_stream();
-  row("headrace, host, one stream", 40'000'000, [&] {
+  const headrace::Device device = headrace::open_device("cuda:0");
+  headrace::MemoryManager manager(device);
+  const headrace::Stream shared = device.make_stream();
+  row("headrace, one stream", 40'000'000, [&] {
     return [&] { manager.get_buffer(kSize, headrace::DeviceType::gpu, shared).reset(); };
   });
-  row("headrace, host, a stream each", 40'000'000, [&] {
-    return [&manager, stream = headrace::open_device("host").make_stream()] {
+  row("headrace, a stream each", 40'000'000, [&] {
+    return [&manager, stream = device.make_stream()] {
       manager.get_buffer(kSize, headrace::DeviceType::gpu, stream).reset();
     };
   });

@@ -41,50 +41,86 @@ struct ChannelTable {
 /// Pieces that a thread takes: enough for the table to be worth its making.
 inline constexpr int kPiecesAThread = 4;
 
-/// Expands `pieces` pieces from `head` on, at aligned places of source and target, and the other
-/// elements one at a time.
+/// Expands one piece whose first element is of `channel`. Of few channels, kFew, each one's
+/// coefficients are read once; 0 stands for any number.
+template <DataType To, int kFew>
+__device__ TargetPiece<To> expanded_piece(const Piece<unsigned char, kPiece<To>>& in,
+                                          const ChannelTable<To>& table,
+                                          int channel) {
+  constexpr int kRead = kFew == 0 ? kPiece<To> : kFew;
+  float2 entries[kRead];
+#pragma unroll
+  for (int j = 0; j < kRead; ++j) {
+    entries[j] = table.entries[channel + j];
+  }
+  TargetPiece<To> out;
+#pragma unroll
+  for (int j = 0; j < kPiece<To>; ++j) {
+    out.elements[j] = expanded<To>(in.elements[j], entries[j % kRead].x, entries[j % kRead].y);
+  }
+  return out;
+}
+
+/// Where an interleaved expansion reads and writes.
 template <DataType To>
-__device__ void expand_interleaved(const unsigned char* source,
-                                   Raw<To>* target,
-                                   Count count,
-                                   Count head,
-                                   Count pieces,
-                                   Count channels,
-                                   const float* scale,
-                                   const float* bias) {
+struct Interleaved {
+  const unsigned char* source;
+  Raw<To>* target;
+  Count count;
+  Count head;
+  Count pieces;
+  Count channels;
+};
+
+/// Expands the pieces of a block, which lie at aligned places of source and target.
+template <DataType To, int kFew>
+__device__ void expand_pieces(const Interleaved<To>& work,
+                              const float* scale,
+                              const float* bias,
+                              ChannelTable<To>& table) {
   using SourcePiece = Piece<unsigned char, kPiece<To>>;
-  __shared__ ChannelTable<To> table;
-  const int few = static_cast<int>(channels);
-  const Count block_first = static_cast<Count>(blockIdx.x) * kThreads * kPiecesAThread;
+  const auto* from = reinterpret_cast<const SourcePiece*>(work.source + work.head);
+  auto* to = reinterpret_cast<TargetPiece<To>*>(work.target + work.head);
+  const int channels = kFew == 0 ? static_cast<int>(work.channels) : kFew;
+  const Count first = static_cast<Count>(blockIdx.x) * kThreads * kPiecesAThread + threadIdx.x;
   SourcePiece in[kPiecesAThread];
 #pragma unroll
   for (int k = 0; k < kPiecesAThread; ++k) {
-    const Count piece = block_first + k * kThreads + threadIdx.x;
-    if (piece < pieces) {
-      in[k] = reinterpret_cast<const SourcePiece*>(source + head)[piece];
+    if (first + k * kThreads < work.pieces) {
+      in[k] = from[first + k * kThreads];
     }
   }
-  table.fill(scale, bias, few);
-  const int block_channel = static_cast<int>((head + block_first * kPiece<To>) % channels);
+  table.fill(scale, bias, channels);
+  const auto channel =
+      static_cast<unsigned>((work.head + first * kPiece<To>) % static_cast<unsigned>(channels));
 #pragma unroll
   for (int k = 0; k < kPiecesAThread; ++k) {
-    const int place = k * kThreads + static_cast<int>(threadIdx.x);
-    if (block_first + place < pieces) {
-      const int channel = (block_channel + place * kPiece<To>) % few;
-      TargetPiece<To> out;
-#pragma unroll
-      for (int j = 0; j < kPiece<To>; ++j) {
-        const float2 entry = table.entries[channel + j];
-        out.elements[j] = expanded<To>(in[k].elements[j], entry.x, entry.y);
-      }
-      reinterpret_cast<TargetPiece<To>*>(target + head)[block_first + place] = out;
+    if (first + k * kThreads < work.pieces) {
+      const unsigned ahead = k * kThreads * kPiece<To>;
+      to[first + k * kThreads] = expanded_piece<To, kFew>(
+          in[k], table, static_cast<int>((channel + ahead) % static_cast<unsigned>(channels)));
     }
   }
-  const Count rest = count - pieces * kPiece<To>;  // All, where nothing is aligned.
+}
+
+/// Expands all pieces, and the other elements one at a time.
+template <DataType To>
+__device__ void expand_interleaved(const Interleaved<To>& work,
+                                   const float* scale,
+                                   const float* bias) {
+  __shared__ ChannelTable<To> table;
+  if (work.channels == 1) {
+    expand_pieces<To, 1>(work, scale, bias, table);
+  } else if (work.channels == 3) {
+    expand_pieces<To, 3>(work, scale, bias, table);
+  } else {
+    expand_pieces<To, 0>(work, scale, bias, table);
+  }
+  const Count rest = work.count - work.pieces * kPiece<To>;  // All, where nothing is aligned.
   for (Count i = thread_index(); i < rest; i += thread_count()) {
-    const Count at = i < head ? i : i + pieces * kPiece<To>;
-    const float2 entry = table.entries[at % channels];
-    store(target + at, expanded<To>(source[at], entry.x, entry.y));
+    const Count at = i < work.head ? i : i + work.pieces * kPiece<To>;
+    const float2 entry = table.entries[at % work.channels];
+    store(work.target + at, expanded<To>(work.source[at], entry.x, entry.y));
   }
 }
 
@@ -168,13 +204,13 @@ __device__ void write_piece(const unsigned char* staged,
     for (int j = 0; j < kPiece<To>; ++j) {
       out.elements[j] = expanded<To>(staged[j * channels], scale, bias);
     }
-    *reinterpret_cast<TargetPiece<To>*>(plane + first) = out;
+    // As a number of 16 bytes: of a piece the compiler makes element stores, for the loop below.
+    *reinterpret_cast<uint4*>(plane + first) = reinterpret_cast<const uint4&>(out);
     return;
   }
-  for (int j = 0; j < kPiece<To>; ++j) {
-    if (first + j >= 0 && first + j < pixels) {
-      plane[first + j] = expanded<To>(staged[j * channels], scale, bias);
-    }
+  const long long end = min(first + kPiece<To>, pixels);
+  for (long long i = max(first, 0LL); i < end; ++i) {
+    plane[i] = expanded<To>(staged[static_cast<int>(i - first) * channels], scale, bias);
   }
 }
 
@@ -233,7 +269,7 @@ using headrace::cuda::Raw;
                           const float* scale,                                                   \
                           const float* bias) {                                                  \
     headrace::cuda::expand_interleaved<DataType::to>(                                           \
-        source, target, count, head, pieces, channels, scale, bias);                            \
+        {source, target, count, head, pieces, channels}, scale, bias);                          \
   }                                                                                             \
   extern "C" __global__ void __launch_bounds__(headrace::cuda::kThreads)                        \
       three_planes_to_##to(const unsigned char* source,                                         \
