@@ -45,7 +45,9 @@ target_precompile_headers(headrace_test_support PRIVATE
 #                      [NEEDS TARGET...])
 # Makes one program of tests/FOLDER/*.cpp. INTERNAL lets it include the headers of src/ as well;
 # NEEDS names what must be built when it runs.
-# Tests with Stress in their names get the label stress and more time.
+# Tests with Stress in their names get the label stress and more time. Those on the device cuda, and
+# the folder cuda, run on the driver of tests/fake_cuda; the former on a real one where the
+# environment says that there must be one, with cuda in HEADRACE_REQUIRE_BACKENDS.
 function(headrace_test_folder folder)
   cmake_parse_arguments(PARSE_ARGV 1 arg "INTERNAL" "TIMEOUT" "DEFINE;LINK;NEEDS")
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/${folder}/*.cpp")
@@ -87,14 +89,32 @@ function(headrace_test_folder folder)
     TEST_PREFIX ${folder}. TEST_LIST ${target}_names
     PROPERTIES LABELS ${folder} TIMEOUT ${timeout})
   # Runs when ctest has read the names.
-  file(CONFIGURE OUTPUT ${target}_stress.cmake @ONLY CONTENT [[
+  set(fake_cuda "")
+  if(TARGET headrace_fake_cuda)
+    add_dependencies(${target} headrace_fake_cuda)
+    get_target_property(fake_cuda headrace_fake_cuda LIBRARY_OUTPUT_DIRECTORY)
+  endif()
+  file(CONFIGURE OUTPUT ${target}_properties.cmake @ONLY CONTENT [[
+set(has_fake_cuda ON)
+if("@folder@" STREQUAL "cuda")
+  set(on_fake_cuda ".*")
+elseif("@fake_cuda@" STREQUAL "" OR "$ENV{HEADRACE_REQUIRE_BACKENDS}" MATCHES "(^|,)cuda(,|$)")
+  set(has_fake_cuda OFF)
+else()
+  set(on_fake_cuda "/cuda$")
+endif()
 foreach(name IN LISTS @target@_names)
   if(name MATCHES "Stress")
     set_tests_properties("${name}" PROPERTIES
       LABELS "@folder@;stress" TIMEOUT @stress_timeout@)
   endif()
+  if(has_fake_cuda AND name MATCHES "${on_fake_cuda}")
+    set_tests_properties("${name}" PROPERTIES
+      ENVIRONMENT "HEADRACE_REQUIRE_BACKENDS=cuda"
+      ENVIRONMENT_MODIFICATION "LD_LIBRARY_PATH=path_list_prepend:@fake_cuda@")
+  endif()
 endforeach()
 ]])
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES
-    "${CMAKE_CURRENT_BINARY_DIR}/${target}_stress.cmake")
+    "${CMAKE_CURRENT_BINARY_DIR}/${target}_properties.cmake")
 endfunction()

@@ -4,6 +4,8 @@
 #include "headrace/headrace.h"
 #include "headrace/testing.h"
 
+#include "fake_cuda/control.h"
+#include "support/cuda_host_function.h"
 #include "support/outside_backend.h"
 
 #include <gmock/gmock.h>
@@ -137,7 +139,8 @@ class Event {
 };
 
 /// Makes streams busy until it is opened. On a mock device, which runs work on the thread that
-/// asks, it only adds work; the random order does the rest.
+/// asks, it only adds work; the random order does the rest. On cuda, which calls launched functions
+/// while it records, the function adds the wait to the recording.
 class Gate {
  public:
   explicit Gate(bool can_hold) : can_hold_(can_hold) {}
@@ -149,8 +152,12 @@ class Gate {
   void hold(const Stream& stream) {
     pools_.push_back(std::make_unique<CommandBufferPool>(stream, 1));
     CommandBuffer commands = pools_.back()->get_buffer();
-    commands.launch([opened = opened_, can_hold = can_hold_](const Stream&) {
-      if (can_hold) {
+    commands.launch([opened = opened_, can_hold = can_hold_](const Stream& own) {
+      const NativeHandle handle = own.native_handle();
+      if (handle.kind == HandleKind::command_buffer) {
+        launch_host_function(
+            handle, [](void* data) { static_cast<Event*>(data)->wait(); }, opened.get());
+      } else if (can_hold) {
         opened->wait();
       }
     });
@@ -201,6 +208,13 @@ class DeviceTest : public testing::TestWithParam<std::string> {
   }
 
   void TearDown() override {
+    tear_down();
+    if (const fake_cuda::Control* driver = fake_cuda::control()) {
+      EXPECT_THAT(driver->take_violations(), testing::IsEmpty());
+    }
+  }
+
+  void tear_down() {
     manager_ = {};
     if (mock_) {
       mock_->device().synchronize();
