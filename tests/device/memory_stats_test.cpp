@@ -48,7 +48,8 @@ TEST_P(MemoryStatsTest, ResetPeaksForgetsWhatTheDeviceHasBack) {
 
 TEST_P(MemoryStatsTest, FragmentationIsOneLessTheLargestPartOfWhatIsFree) {
   EXPECT_EQ(manager_.stats().fragmentation(), 0.0) << "nothing is free";
-  constexpr std::size_t kPiece = std::size_t{5} << 18;  // 1.25 MiB, its own capacity
+  // 1.5 MiB is its own capacity, and four are a multiple of every device's granularity.
+  constexpr std::size_t kPiece = std::size_t{3} << 19;
   manager_.get_buffer(4 * kPiece).reset();
   device_.synchronize();
   EXPECT_EQ(manager_.stats().fragmentation(), 0.0) << "one piece is free";

@@ -139,13 +139,14 @@ TEST_P(StreamTest, WithoutADeviceEveryCallIsRefused) {
   EXPECT_EQ(code_of([&] { none.synchronize(); }), ErrorCode::invalid_argument);
 }
 
-// Work that waits for the end of its own stream would wait for itself.
+// Work that waits for the end of its own stream would wait for itself. Where it is recorded it waits
+// for what was submitted before.
 TEST_P(StreamTest, LaunchedWorkThatWaitsForItsOwnStreamGetsAnError) {
   const Stream stream = device_.make_stream();
   CommandBufferPool pool(stream, 2);
   EXPECT_EQ(
       code_of([&] { launch(pool, [stream](const Stream&) { stream.synchronize(); }).wait(); }),
-      ErrorCode::invalid_argument);
+      records_launches() ? std::nullopt : std::optional(ErrorCode::invalid_argument));
   launch(pool, [](const Stream&) {}).wait();  // the stream goes on
 }
 
@@ -190,6 +191,8 @@ TEST_P(StreamTest, LaunchedWorkMayHoldTheLastHandleOfTheDevice) {
   gate.hold(stream);
   launch(*pool, [device = device_](const Stream&) { EXPECT_TRUE(device); });
   target.copy_from(source, stream);  // runs after the device handle is dropped
+  // CUDA gives no memory back before all work is done.
+  const std::jthread opener = GetParam() == "cuda" ? gate.open_later() : std::jthread();
   source.release();
   target.release();
   manager_ = {};

@@ -251,6 +251,9 @@ class DeviceTest : public testing::TestWithParam<std::string> {
   }
 
   [[nodiscard]] bool can_hold() const { return mock_ == nullptr; }
+  /// Whether launched functions are called by the call that submits them, and what they launch is
+  /// recorded.
+  [[nodiscard]] bool records_launches() const { return GetParam() == "cuda"; }
   [[nodiscard]] bool is_unified() const { return device_.info().unified_memory; }
 
   /// A tensor of `values`.
