@@ -7,6 +7,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <vector>
 
 namespace headrace::test {
 namespace {
@@ -23,6 +27,35 @@ TEST(CudaDriverTest, HasTwoDevicesByIndex) {
     EXPECT_TRUE(info.is_gpu);
     EXPECT_EQ(open_device(info.spec).info().index, index);
   }
+}
+
+/// Devices of the backend's in a process whose driver is `changed` before it is looked for.
+int devices_when(const std::function<void(const fake_cuda::Control&)>& change) {
+  dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  change(*fake_cuda::control());
+  return static_cast<int>(std::ranges::count(list_devices(), "cuda", &DeviceInfo::backend));
+}
+
+// Each in a process of its own: a driver is looked for once.
+TEST(CudaDriverDeathTest, WithoutACallOrACuInitThatWorksThereIsNoDevice) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto exit_code = [](int code) { return testing::ExitedWithCode(code); };
+  EXPECT_EXIT(std::_Exit(devices_when([](const auto&) {})), exit_code(2), "");
+  EXPECT_EXIT(
+      std::_Exit(devices_when([](const auto& driver) { driver.hide("cuGraphExecUpdate"); })),
+      exit_code(0),
+      "");
+  EXPECT_EXIT(std::_Exit(devices_when([](const auto& driver) { driver.fail("cuInit", 1, 999); })),
+              exit_code(0),
+              "");
+  EXPECT_EXIT(
+      std::_Exit(devices_when([](const auto& driver) { driver.fail("cuDeviceGetCount", 1, 3); })),
+      exit_code(0),
+      "");
+  EXPECT_EXIT(
+      std::_Exit(devices_when([](const auto& driver) { driver.fail("cuDeviceGetName", 1, 3); })),
+      exit_code(1),
+      "");
 }
 
 }  // namespace

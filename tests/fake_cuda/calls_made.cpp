@@ -10,6 +10,7 @@
 #include <atomic>
 #include <map>
 #include <set>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -26,6 +27,7 @@ struct Notes {
   std::map<std::string, int, std::less<>> calls;
   std::vector<std::string> order;
   std::multimap<std::string, Failure, std::less<>> failures;
+  std::set<std::thread::id> failed_on;
   std::set<std::string, std::less<>> hidden;
   std::vector<std::string> violations;
 };
@@ -69,6 +71,7 @@ CUresult count_call(std::string_view name) {
     if (failure->second.calls_before-- == 0) {
       const int result = failure->second.result;
       notes().failures.erase(failure);
+      notes().failed_on.insert(std::this_thread::get_id());
       return static_cast<CUresult>(result);
     }
   }
@@ -87,6 +90,10 @@ void fail_call(const std::string& name, int nth, int result) {
   notes().failures.emplace(name, Failure{nth - 1, result});
 }
 
+bool has_failed_here() {
+  return notes().failed_on.contains(std::this_thread::get_id());
+}
+
 void hide_call(const std::string& name) {
   notes().hidden.insert(name);
 }
@@ -95,6 +102,7 @@ void reset_calls() {
   notes().calls.clear();
   notes().order.clear();
   notes().failures.clear();
+  notes().failed_on.clear();
   notes().hidden.clear();
 }
 

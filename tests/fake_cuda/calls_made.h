@@ -20,6 +20,7 @@ bool is_hidden(std::string_view name);
 pid_t initialised_in();
 
 void fail_call(const std::string& name, int nth, int result);
+bool has_failed_here();
 void hide_call(const std::string& name);
 void reset_calls();
 int calls_made(const std::string& name);

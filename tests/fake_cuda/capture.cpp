@@ -129,6 +129,14 @@ CUresult wait_captured(const std::shared_ptr<Stream>& stream, const Event& event
   return CUDA_SUCCESS;
 }
 
+void drop_capture(CUstream handle, CUgraph* graph) {
+  *graph = nullptr;
+  std::shared_ptr<Stream> stream;
+  if (find_stream(handle, stream) == CUDA_SUCCESS && stream->capture) {
+    end(stream->capture);
+  }
+}
+
 CUresult fake_cuStreamBeginCapture(CUstream handle, CUstreamCaptureMode mode) {
   if (handle == nullptr || handle == CU_STREAM_LEGACY) {
     return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;

@@ -32,6 +32,9 @@ CUresult may_call_unsafe();
 /// Whether the legacy stream of a context may be used; not while a blocking stream is captured.
 CUresult may_use_legacy(const Context& context, bool breaks);
 
+/// Ends a stream's capture with nothing to show for it.
+void drop_capture(CUstream handle, CUgraph* graph);
+
 /// Breaks the capture of a stream that something was asked of that no captured stream can do.
 CUresult refuse(Stream& stream);
 

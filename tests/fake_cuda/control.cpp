@@ -55,6 +55,7 @@ struct Locked<Function> {
 
 constexpr Control kControl{
     .fail = &Locked<&fail_call>::call,
+    .failed_here = &Locked<&has_failed_here>::call,
     .hide = &Locked<&hide_call>::call,
     .reset = &Locked<&reset_calls>::call,
     .calls = &Locked<&calls_made>::call,

@@ -16,6 +16,8 @@ namespace headrace::fake_cuda {
 struct Control {
   /// Lets the `nth` call of `name` from now on, 1 for the next, return `result` and do nothing.
   void (*fail)(const std::string& name, int nth, int result);
+  /// Whether a call that was to fail did so on the calling thread since the last reset.
+  bool (*failed_here)();
   /// Lets `cuGetProcAddress` know no call of this name.
   void (*hide)(const std::string& name);
   /// Undoes `fail` and `hide`, and counts calls from 0 again.

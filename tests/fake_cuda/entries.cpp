@@ -3,6 +3,7 @@
 #include "fake_cuda/entries.h"
 
 #include "fake_cuda/calls_made.h"
+#include "fake_cuda/capture.h"
 #include "fake_cuda/context.h"
 #include "fake_cuda/control.h"
 #include "fake_cuda/lock.h"
@@ -62,6 +63,9 @@ struct Entry<Index, Function> {
     }
     const std::scoped_lock held(lock());
     if (const CUresult failure = count_call(kName); failure != CUDA_SUCCESS) {
+      if constexpr (kName == "cuStreamEndCapture") {
+        drop_capture(arguments...);  // It ends the capture whatever it says.
+      }
       return failure;
     }
     return Function(arguments...);
