@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -146,6 +147,7 @@ class CudaTest : public testing::Test {
     driver_ = fake_cuda::control();
     ASSERT_NE(driver_, nullptr) << "the CUDA driver is not that of the tests";
     driver_->reset();
+    before_ = living();
     device_ = backend_->open(0);
   }
 
@@ -153,15 +155,18 @@ class CudaTest : public testing::Test {
     driver_->set_manual(false);
     device_ = {};
     backend_ = {};
-    EXPECT_EQ(driver_->live("memory"), 0);
-    EXPECT_EQ(driver_->live("host memory"), 0);
-    EXPECT_EQ(driver_->live("stream"), 0);
-    EXPECT_EQ(driver_->live("event"), 0);
-    EXPECT_EQ(driver_->live("graph"), 0);
-    EXPECT_EQ(driver_->live("graph exec"), 0);
-    EXPECT_EQ(driver_->live("module"), 0);
-    EXPECT_EQ(driver_->live("context"), 0);
+    EXPECT_EQ(living(), before_);
     EXPECT_THAT(driver_->take_violations(), testing::IsEmpty());
+  }
+
+  /// How many objects of each kind the driver has.
+  [[nodiscard]] std::map<std::string, int> living() const {
+    std::map<std::string, int> all;
+    for (const char* kind :
+         {"memory", "host memory", "stream", "event", "graph", "graph exec", "module", "context"}) {
+      all[kind] = driver_->live(kind);
+    }
+    return all;
   }
 
   [[nodiscard]] Queue queue() const { return Queue(device_->make_stream()); }
@@ -195,6 +200,7 @@ class CudaTest : public testing::Test {
   const fake_cuda::Control* driver_ = nullptr;
   std::unique_ptr<Backend> backend_ = cuda::make_backend();
   std::shared_ptr<BackendDevice> device_;
+  std::map<std::string, int> before_;  ///< What was alive when the test began.
 };
 
 }  // namespace headrace::test

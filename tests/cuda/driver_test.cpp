@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "headrace/headrace.h"
 
-#include "fake_cuda/control.h"
+#include "cuda/backend_fixture.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ TEST(CudaDriverTest, HasTwoDevicesByIndex) {
     EXPECT_EQ(info.index, index);
     EXPECT_EQ(info.name, "Fake GPU " + std::to_string(index));
     EXPECT_TRUE(info.is_gpu);
-    EXPECT_EQ(open_device(info.spec).info().index, index);
+    EXPECT_EQ(cuda::make_backend()->open(index)->info().index, index);
   }
 }
 

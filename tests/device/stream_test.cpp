@@ -139,8 +139,8 @@ TEST_P(StreamTest, WithoutADeviceEveryCallIsRefused) {
   EXPECT_EQ(code_of([&] { none.synchronize(); }), ErrorCode::invalid_argument);
 }
 
-// Work that waits for the end of its own stream would wait for itself. Where it is recorded it waits
-// for what was submitted before.
+// Work that waits for the end of its own stream would wait for itself. Where it is recorded it
+// waits for what was submitted before.
 TEST_P(StreamTest, LaunchedWorkThatWaitsForItsOwnStreamGetsAnError) {
   const Stream stream = device_.make_stream();
   CommandBufferPool pool(stream, 2);

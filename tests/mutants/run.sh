@@ -88,7 +88,9 @@ program_of() {
 
 build_program() { cmake --build "$build" --target "$1" >"$2" 2>&1 9>&-; }
 run_tests() {  # In a subshell, whose report of a crash goes to the log too.
-  (timeout "$seconds_a_run" "$build/tests/$1" --gtest_filter="$2" || exit 1) >"$3" 2>&1 9>&-
+  # Those on the device cuda run on the tests' own driver.
+  (LD_LIBRARY_PATH=$build/fake_cuda${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
+    timeout "$seconds_a_run" "$build/tests/$1" --gtest_filter="$2" || exit 1) >"$3" 2>&1 9>&-
 }
 
 failures=0
