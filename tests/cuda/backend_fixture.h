@@ -6,7 +6,7 @@
 #include "headrace/trace.h"
 
 #include "backends/cuda/driver.h"
-#include "fake_cuda/control.h"
+#include "support/fake_cuda.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

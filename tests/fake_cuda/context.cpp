@@ -195,12 +195,6 @@ CUresult fake_cuCtxPopCurrent(CUcontext* context) {
   return CUDA_SUCCESS;
 }
 
-CUresult fake_cuCtxSynchronize() {
-  const auto context = current();
-  const CUresult result = state_of(context);
-  return result == CUDA_SUCCESS ? synchronize(context) : result;
-}
-
 CUresult fake_cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
   if (*mode > CU_STREAM_CAPTURE_MODE_RELAXED) {
     return CUDA_ERROR_INVALID_VALUE;

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fake_cuda/control.h"
-
 #include "fake_cuda/calls_made.h"
 #include "fake_cuda/context.h"
 #include "fake_cuda/graph.h"
@@ -9,6 +7,7 @@
 #include "fake_cuda/memory.h"
 #include "fake_cuda/scheduler.h"
 #include "fake_cuda/stream.h"
+#include "support/fake_cuda.h"
 
 #include <cstdlib>
 

@@ -5,8 +5,8 @@
 #include "fake_cuda/calls_made.h"
 #include "fake_cuda/capture.h"
 #include "fake_cuda/context.h"
-#include "fake_cuda/control.h"
 #include "fake_cuda/lock.h"
+#include "support/fake_cuda.h"
 
 #include <algorithm>
 #include <array>

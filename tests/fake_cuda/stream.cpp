@@ -187,20 +187,6 @@ CUresult fake_cuStreamSynchronize(CUstream handle) {
   return wait_for(stream->context, enqueue(*stream, {}));
 }
 
-CUresult fake_cuStreamQuery(CUstream handle) {
-  std::shared_ptr<Stream> stream;
-  if (const CUresult result = find_stream(handle, stream); result != CUDA_SUCCESS) {
-    return result;
-  }
-  if (stream->capture) {
-    return refuse(*stream);
-  }
-  if (const CUresult result = may_call_unsafe(); result != CUDA_SUCCESS) {
-    return result;
-  }
-  return stream->queue.empty() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
-}
-
 CUresult fake_cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, std::size_t bytes, CUstream stream) {
   return issue(stream, Copy{to, from, bytes, {}});
 }

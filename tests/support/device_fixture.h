@@ -4,7 +4,7 @@
 #include "headrace/headrace.h"
 #include "headrace/testing.h"
 
-#include "fake_cuda/control.h"
+#include "support/fake_cuda.h"
 #include "support/cuda_host_function.h"
 #include "support/outside_backend.h"
 
