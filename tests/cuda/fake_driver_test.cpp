@@ -129,6 +129,8 @@ TEST_F(FakeDriverTest, AWaitMeansWhatTheEventWasWhenItWasIssued) {
   EXPECT_EQ(api().cuEventQuery(after), CUDA_SUCCESS);
   EXPECT_EQ(api().cuEventQuery(point), CUDA_ERROR_NOT_READY);
   open.set();
+  driver_->set_manual(false);
+  EXPECT_EQ(api().cuStreamSynchronize(producer), CUDA_SUCCESS);
 }
 
 TEST_F(FakeDriverTest, TheLegacyStreamIsOrderedWithBlockingStreamsAlone) {
