@@ -17,15 +17,6 @@ using testing::HasSubstr;
 
 class CommandTraceTest : public DeviceTest {
  protected:
-  /// A GPU says afterwards when something ran; the others have recorded it when a wait returns.
-  void wait_for_spans(const Trace& trace, std::size_t count) const {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (GetParam() == "cuda" && trace.size() < count &&
-           std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::yield();
-    }
-  }
-
   static std::string written(const Trace& trace) {
     const TempDir folder;
     trace.write(folder / "trace.json");
@@ -49,7 +40,7 @@ TEST_P(CommandTraceTest, ShowsTheLabelsOfABatchInOrder) {
   if (GetParam() == "outside") {
     GTEST_SKIP() << "a backend need not record";
   }
-  wait_for_spans(*trace, 4);
+  wait_for_cuda([&] { return trace->size() == 4; });
   EXPECT_EQ(trace->size(), 4U);
   const std::string text = written(*trace);
   EXPECT_THAT(text, HasSubstr(device_.info().spec + " stream "));

@@ -4,8 +4,8 @@
 #include "headrace/headrace.h"
 #include "headrace/testing.h"
 
-#include "support/fake_cuda.h"
 #include "support/cuda_host_function.h"
+#include "support/fake_cuda.h"
 #include "support/outside_backend.h"
 
 #include <gmock/gmock.h>
@@ -254,6 +254,14 @@ class DeviceTest : public testing::TestWithParam<std::string> {
   /// Whether launched functions are called by the call that submits them, and what they launch is
   /// recorded.
   [[nodiscard]] bool records_launches() const { return GetParam() == "cuda"; }
+  /// Waits for what cuda does on a thread of its own after the work: it drops what launches hold
+  /// and fills traces. Elsewhere `condition` must hold when a wait for the work returns.
+  void wait_for_cuda(const std::function<bool()>& condition) const {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (GetParam() == "cuda" && !condition() && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+    }
+  }
   [[nodiscard]] bool is_unified() const { return device_.info().unified_memory; }
 
   /// A tensor of `values`.
