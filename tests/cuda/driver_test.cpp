@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <functional>
 #include <string>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
 namespace headrace::test {
@@ -27,6 +29,22 @@ TEST(CudaDriverTest, HasTwoDevicesByIndex) {
     EXPECT_TRUE(info.is_gpu);
     EXPECT_EQ(cuda::make_backend()->open(index)->info().index, index);
   }
+}
+
+// The driver does not work across a fork.
+TEST(CudaDriverTest, AChildHasNoDevices) {
+  const auto count = [] {
+    return std::ranges::count(list_devices(), "cuda", &DeviceInfo::backend);
+  };
+  ASSERT_EQ(count(), 2);
+  const pid_t child = fork();
+  if (child == 0) {
+    std::_Exit(static_cast<int>(count()));
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "devices in the child";
 }
 
 /// Devices of the backend's in a process whose driver is `changed` before it is looked for.
