@@ -82,10 +82,10 @@ TEST_F(CudaEventTest, AMarkerLookedUpIsKeptWhenItIsPassed) {
   cuda::Markers markers(context);
   cuda::EventHold event = context.markers().take();
   const CUevent handle = event.handle();
-  markers.add(1, std::move(event));  // never recorded, so passed
-  const cuda::EventHold waiter = markers.find(1);
-  EXPECT_EQ(markers.completed(), 1U);
-  EXPECT_FALSE(markers.find(1));
+  markers.add({1, std::move(event), 0});  // never recorded, so passed
+  const cuda::EventHold waiter = markers.find(1).event;
+  EXPECT_EQ(markers.completed(0), 1U);
+  EXPECT_FALSE(markers.find(1).event);
   EXPECT_NE(context.markers().take().handle(), handle) << "a waiter's event was given out";
   EXPECT_EQ(waiter.handle(), handle);
 }

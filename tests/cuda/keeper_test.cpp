@@ -56,8 +56,7 @@ TEST_F(CudaKeeperTest, WhatALaunchHoldsGoesWhenItsWorkIsDoneAndNotBefore) {
   EXPECT_NE(thread, std::this_thread::get_id());
 }
 
-// Fails: the event is recorded when the graph is launched already, and the submission is dropped.
-TEST_F(CudaKeeperTest, DISABLED_WhatALaunchHoldsStaysThoughItsWorkCannotBeFollowed) {
+TEST_F(CudaKeeperTest, WhatALaunchHoldsStaysThoughItsWorkCannotBeFollowed) {
   for (const char* call : {"cuEventCreate", "cuEventRecord"}) {
     Queue queue = this->queue();
     const auto memory = block(100);

@@ -88,8 +88,8 @@ TEST_F(CudaStreamTest, OurStreamsDoNotWaitForTheDefaultStream) {
   standard.finish();
 }
 
-// Fails: the coefficients of the spec that is gone are freed, for which CUDA waits for all work.
-TEST_F(CudaStreamTest, DISABLED_ASubmissionWithNewCoefficientsWaitsForNoOtherStream) {
+// Giving back the coefficients of the spec that is gone would wait for all work.
+TEST_F(CudaStreamTest, ASubmissionWithNewCoefficientsWaitsForNoOtherStream) {
   Queue held = queue();
   Queue free = queue();
   const auto memory = block(100);

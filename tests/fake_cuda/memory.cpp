@@ -56,7 +56,8 @@ State& state() {
 
 bool is_device_address(std::uintptr_t address) {
   return std::ranges::any_of(state().regions, [&](std::uintptr_t region) {
-    return address >= region && address < region + kRegionBytes;
+    return address >= region &&
+           address < region + kRegionBytes - kSlot;  // Its begin was rounded up.
   });
 }
 

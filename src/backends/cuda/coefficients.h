@@ -8,12 +8,15 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 namespace headrace::cuda {
 
 class Context;
 
-/// What expansions multiply by and add, in device memory: once for each ExpandSpec that is in use.
+/// What expansions multiply by and add, in device memory: once for all specs with the same numbers.
+/// Kept as long as the context, for giving it back would wait for all work of the device; programs
+/// have few of them.
 ///
 /// Threads: safe from any thread. The context is current.
 class Coefficients {
@@ -24,21 +27,21 @@ class Coefficients {
   ~Coefficients();
 
   /// Where the scales of `spec` are, and its biases behind them, one a channel; ones and zeros for
-  /// a spec that has none. They stay there
-  /// while the spec lives and until a later spec is seen. Waits for a copy the first time.
+  /// a spec that has none. Waits for a copy the first time.
   CUdeviceptr of(const std::shared_ptr<const ExpandSpec>& spec);
 
  private:
-  struct Entry {
+  struct Known {
     std::weak_ptr<const ExpandSpec> spec;
     CUdeviceptr memory = 0;
   };
-  CUdeviceptr upload(const ExpandSpec& spec);
-  void drop_unused() noexcept;
+  CUdeviceptr memory_of(const ExpandSpec& spec);
+  CUdeviceptr upload(const std::vector<float>& values);
 
   Context& context_;
   std::mutex mutex_;
-  std::map<const ExpandSpec*, Entry> entries_;  // guarded by mutex_
+  std::map<std::vector<float>, CUdeviceptr> memory_;  // guarded by mutex_
+  std::map<const ExpandSpec*, Known> known_;          // guarded by mutex_; those in use
 };
 
 }  // namespace headrace::cuda

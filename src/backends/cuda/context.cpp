@@ -64,11 +64,13 @@ Entered::Entered(const Context& context) noexcept : driver_(context.driver()) {
   if (current != context.handle()) {
     is_pushed_ = driver_.cuCtxPushCurrent(context.handle()) == CUDA_SUCCESS;
   }
-  driver_.cuThreadExchangeStreamCaptureMode(&mode_);
+  is_exchanged_ = driver_.cuThreadExchangeStreamCaptureMode(&mode_) == CUDA_SUCCESS;
 }
 
 Entered::~Entered() {
-  driver_.cuThreadExchangeStreamCaptureMode(&mode_);
+  if (is_exchanged_) {
+    driver_.cuThreadExchangeStreamCaptureMode(&mode_);
+  }
   if (is_pushed_) {
     CUcontext popped = nullptr;
     driver_.cuCtxPopCurrent(&popped);

@@ -93,6 +93,7 @@ class Entered {
  private:
   const Driver& driver_;
   bool is_pushed_ = false;
+  bool is_exchanged_ = false;
   CUstreamCaptureMode mode_ = CU_STREAM_CAPTURE_MODE_RELAXED;
 };
 

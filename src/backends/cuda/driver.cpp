@@ -10,19 +10,22 @@ namespace headrace::cuda {
 
 namespace {
 
+template <class Call>
+bool load_one(PFN_cuGetProcAddress_v12000 find, const char* name, int version, Call& call) {
+  void* found = nullptr;
+  const CUresult result = find(name, &found, version, CU_GET_PROC_ADDRESS_LEGACY_STREAM, nullptr);
+  call = reinterpret_cast<Call>(found);
+  return result == CUDA_SUCCESS && found != nullptr;
+}
+
 /// Finds every call of the table. \returns False when one is missing.
 bool load(PFN_cuGetProcAddress_v12000 find, Driver& driver) {
-#define HEADRACE_CUDA_LOAD(name, version)                                                        \
-  if (void* call = nullptr;                                                                      \
-      find(#name, &call, version, CU_GET_PROC_ADDRESS_LEGACY_STREAM, nullptr) != CUDA_SUCCESS || \
-      call == nullptr) {                                                                         \
-    return false;                                                                                \
-  } else {                                                                                       \
-    driver.name = reinterpret_cast<PFN_##name##_v##version>(call);                               \
-  }
+  bool has_all = true;
+#define HEADRACE_CUDA_LOAD(name, version) \
+  has_all = has_all && load_one(find, #name, version, driver.name);
   HEADRACE_CUDA_CALLS(HEADRACE_CUDA_LOAD)
 #undef HEADRACE_CUDA_LOAD
-  return true;
+  return has_all;
 }
 
 const Driver* open() {
@@ -43,8 +46,8 @@ const Driver* open() {
 }  // namespace
 
 const Driver* Driver::find() {
-  static const Driver* const kDriver = open();
-  return kDriver;
+  static const Driver* const found = open();
+  return found;
 }
 
 std::string Driver::text_of(CUresult result) const {

@@ -28,7 +28,8 @@ class EventHold {
   explicit EventHold(PooledEvent* event) noexcept : event_(event) { add(); }
   EventHold(const EventHold& other) noexcept : event_(other.event_) { add(); }
   EventHold(EventHold&& other) noexcept : event_(std::exchange(other.event_, nullptr)) {}
-  EventHold& operator=(EventHold other) noexcept {
+  EventHold& operator=(const EventHold& other) noexcept { return *this = EventHold(other); }
+  EventHold& operator=(EventHold&& other) noexcept {
     std::swap(event_, other.event_);
     return *this;
   }

@@ -17,6 +17,8 @@ class Graph {
   explicit Graph(Context& context);
   /// One that was recorded; null for none.
   Graph(Context& context, CUgraph graph) noexcept : context_(&context), graph_(graph) {}
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
   Graph(Graph&& other) noexcept
       : context_(other.context_), graph_(std::exchange(other.graph_, nullptr)) {}
   Graph& operator=(Graph&& other) noexcept {
@@ -39,6 +41,8 @@ class GraphExec {
   GraphExec() = default;
   /// \throws Error  as the driver says.
   GraphExec(Context& context, const Graph& graph);
+  GraphExec(const GraphExec&) = delete;
+  GraphExec& operator=(const GraphExec&) = delete;
   GraphExec(GraphExec&& other) noexcept
       : context_(other.context_), exec_(std::exchange(other.exec_, nullptr)) {}
   GraphExec& operator=(GraphExec&& other) noexcept {

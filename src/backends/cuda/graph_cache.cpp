@@ -15,13 +15,15 @@ constexpr std::size_t kMostGraphs = 16;
 constexpr std::size_t kMostShapes = 64;
 
 CUDA_MEMCPY3D parameters_of(const CopyOperation& copy) {
-  CUDA_MEMCPY3D parameters{};
+  CUDA_MEMCPY3D parameters{};  // NOLINT(bugprone-invalid-enum-default-initialization): set below
   parameters.srcMemoryType = copy.is_from_host ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
   parameters.srcDevice = copy.from;
+  // NOLINTBEGIN(performance-no-int-to-ptr): of the unified address space, where both are one
   parameters.srcHost = reinterpret_cast<const void*>(copy.from);
+  parameters.dstHost = reinterpret_cast<void*>(copy.to);
+  // NOLINTEND(performance-no-int-to-ptr)
   parameters.dstMemoryType = copy.is_to_host ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
   parameters.dstDevice = copy.to;
-  parameters.dstHost = reinterpret_cast<void*>(copy.to);
   parameters.WidthInBytes = copy.bytes;
   parameters.Height = 1;
   parameters.Depth = 1;

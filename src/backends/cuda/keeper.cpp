@@ -6,7 +6,6 @@
 #include <chrono>
 #include <deque>
 #include <new>
-#include <optional>
 #include <utility>
 
 namespace headrace::cuda {
@@ -19,10 +18,13 @@ using Clock = Trace::Clock;
 /// microsecond or two.
 constexpr std::chrono::milliseconds kAnchorAge(500);
 
+/// How soon a wait is tried again that failed.
+constexpr std::chrono::milliseconds kRetry(1);
+
 /// An event, and when the host's clock says it was.
 struct Anchor {
-  EventHold event;
-  Clock::time_point time;
+  EventHold event = {};
+  Clock::time_point time = {};
 };
 
 Anchor drop_anchor(Context& context) {
@@ -42,11 +44,12 @@ struct Keeper::State {
 
   void run();
   void finish(const Kept& kept);
+  bool is_done(const Kept& kept);
   void record(const Kept& kept);
   Clock::time_point time_of(const EventHold& event);
 
   const std::shared_ptr<Context> context;
-  std::optional<Anchor> anchor;  // of the thread's
+  Anchor anchor;  // of the thread's
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<Kept> kept;      // guarded by mutex
@@ -70,10 +73,13 @@ Keeper::~Keeper() {
   thread_.get_id() == std::this_thread::get_id() ? thread_.detach() : thread_.join();
 }
 
-void Keeper::keep(Kept kept) {
+void Keeper::start() {
   if (!thread_.joinable()) {
     thread_ = std::thread([state = state_] { state->run(); });
   }
+}
+
+void Keeper::keep(Kept kept) {
   {
     const std::scoped_lock lock(state_->mutex);
     state_->kept.push_back(std::move(kept));
@@ -116,15 +122,15 @@ void Keeper::State::run() {
   }
 }
 
-/// Nothing here has anybody to throw to: a lost device has told those who wait, and a span that
-/// there is no memory for is left out.
+/// Nothing here has anybody to throw to: a lost device has told those who wait, and spans that
+/// there is no memory for are left out.
 void Keeper::State::finish(const Kept& next) {
   const Entered entered(*context);
+  if (!is_done(next) || !next.submission->trace) {
+    return;
+  }
   try {
-    context->check(context->driver().cuEventSynchronize(next.done.handle()), "cuEventSynchronize");
-    if (next.submission->trace) {
-      record(next);
-    }
+    record(next);
   } catch (const Error&) {
     return;
   } catch (const std::bad_alloc&) {
@@ -132,8 +138,24 @@ void Keeper::State::finish(const Kept& next) {
   }
 }
 
+/// Waits for the work, also when the driver fails at that for a while. \returns False on a lost
+/// device.
+bool Keeper::State::is_done(const Kept& next) {
+  while (!context->is_lost()) {
+    const CUresult result = context->driver().cuEventSynchronize(next.done.handle());
+    if (result == CUDA_SUCCESS) {
+      return true;
+    }
+    if (is_fatal(result)) {
+      return false;
+    }
+    std::this_thread::sleep_for(kRetry);
+  }
+  return false;
+}
+
 void Keeper::State::record(const Kept& next) {
-  if (!anchor || Clock::now() - anchor->time > kAnchorAge) {
+  if (!anchor.event || Clock::now() - anchor.time > kAnchorAge) {
     anchor = drop_anchor(*context);
   }
   Trace& trace = *next.submission->trace;
@@ -146,10 +168,10 @@ void Keeper::State::record(const Kept& next) {
 Clock::time_point Keeper::State::time_of(const EventHold& event) {
   float milliseconds = 0;
   context->check(
-      context->driver().cuEventElapsedTime(&milliseconds, anchor->event.handle(), event.handle()),
+      context->driver().cuEventElapsedTime(&milliseconds, anchor.event.handle(), event.handle()),
       "cuEventElapsedTime");
-  return anchor->time + std::chrono::duration_cast<Clock::duration>(
-                            std::chrono::duration<double, std::milli>(milliseconds));
+  return anchor.time + std::chrono::duration_cast<Clock::duration>(
+                           std::chrono::duration<double, std::milli>(milliseconds));
 }
 
 }  // namespace headrace::cuda

@@ -37,7 +37,7 @@ struct Kept {
 /// traces. A thread of its own does so, from the first thing kept: what is dropped may be the
 /// caller's and may call the library.
 ///
-/// Threads: `keep` and `kept` from one thread at a time, the others from any.
+/// Threads: `start`, `keep` and `kept` from one thread at a time, the others from any.
 class Keeper {
  public:
   explicit Keeper(std::shared_ptr<Context> context);
@@ -45,6 +45,9 @@ class Keeper {
   Keeper& operator=(const Keeper&) = delete;
   /// Waits for the work, unless it is the thread itself that destroys the keeper.
   ~Keeper();
+
+  /// Starts the thread, so that `keep` need not, which must not fail.
+  void start();
 
   /// Keeps `kept` until its event is passed; all that was kept earlier comes first.
   void keep(Kept kept);
@@ -62,7 +65,7 @@ class Keeper {
 
   const std::shared_ptr<State> state_;
   std::uint64_t kept_ = 0;
-  std::thread thread_;  // started by keep, which one thread calls at a time
+  std::thread thread_;  // see start
 };
 
 }  // namespace headrace::cuda

@@ -45,6 +45,10 @@ Stream::Stream(std::shared_ptr<Context> context, CUstream stream, Kind kind)
       keeper_(context_) {}
 
 Stream::~Stream() {
+  if (!unfollowed_.empty()) {
+    const Entered entered(*context_);
+    context_->driver().cuStreamSynchronize(stream_);
+  }
   if (kind_ == Kind::own) {
     const Entered entered(*context_);
     context_->driver().cuStreamDestroy(stream_);  // What was submitted still runs.
@@ -71,16 +75,20 @@ void Stream::submit(std::shared_ptr<Submission> submission) {
 
 void Stream::submit_recorded(std::shared_ptr<Submission> submission) {
   auto& recording = *static_cast<Recording*>(submission->prepared.get());
+  EventHold done = context_->markers().take();
+  keeper_.start();
   if (recording.graph.get() != nullptr) {
     graphs_.launch(recording.graph, stream_);
   }
   std::vector<Span> spans = std::move(recording.spans);
   submission->prepared = nullptr;
-  keeper_.keep({std::move(submission), std::move(spans), record(context_->markers())});
+  keep(std::move(submission), std::move(spans), std::move(done));
 }
 
 void Stream::submit_traced(std::shared_ptr<Submission> submission) {
   std::vector<Span> spans;
+  EventHold done = context_->markers().take();
+  keeper_.start();
   for (const Command& command : submission->commands) {
     EventHold begin = record(context_->timed_events());
     operations_.clear();
@@ -92,7 +100,18 @@ void Stream::submit_traced(std::shared_ptr<Submission> submission) {
       spans.push_back({command.label, std::move(begin), record(context_->timed_events())});
     }
   }
-  keeper_.keep({std::move(submission), std::move(spans), record(context_->markers())});
+  keep(std::move(submission), std::move(spans), std::move(done));
+}
+
+/// Keeps a submission whose work is under way; where its end cannot be marked, as long as the
+/// stream lives.
+void Stream::keep(std::shared_ptr<Submission> submission, std::vector<Span> spans, EventHold done) {
+  const CUresult result = context_->driver().cuEventRecord(done.handle(), stream_);
+  if (result != CUDA_SUCCESS) {
+    unfollowed_.push_back(std::move(submission));
+    context_->fail(result, "cuEventRecord");
+  }
+  keeper_.keep({std::move(submission), std::move(spans), std::move(done)});
 }
 
 void Stream::submit_plain(const Submission& submission) {

@@ -42,6 +42,7 @@ class Stream final : public BackendStream {
 
  private:
   EventHold record(EventPool& events);
+  void keep(std::shared_ptr<Submission> submission, std::vector<Span> spans, EventHold done);
   void submit_recorded(std::shared_ptr<Submission> submission);
   void submit_traced(std::shared_ptr<Submission> submission);
   void submit_plain(const Submission& submission);
@@ -52,8 +53,9 @@ class Stream final : public BackendStream {
   CUstream const stream_;
   const Kind kind_;
   Markers markers_;
-  GraphCache graphs_;                  // of the submitting thread's
-  std::vector<Operation> operations_;  // the same; kept for its memory
+  GraphCache graphs_;                                    // of the submitting thread's
+  std::vector<Operation> operations_;                    // the same; kept for its memory
+  std::vector<std::shared_ptr<Submission>> unfollowed_;  // whose end no event tells
   Keeper keeper_;
 };
 
