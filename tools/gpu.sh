@@ -59,6 +59,8 @@ sanitizers() {
 benchmarks() {
   run bench "$release/headrace" bench --device cuda:0 --json "$results/bench.json"
   cat "$results/bench.log"
+  run kernel-rates "$release/benchmarks/headrace_kernel_rates" cuda:0
+  grep reach "$results/kernel-rates.log"
 }
 
 for part in "$@"; do
