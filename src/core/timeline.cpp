@@ -34,7 +34,6 @@ StreamState::StreamState(std::shared_ptr<BackendDevice> device,
       owner_(owner),
       stamp_(owner == Owner::headrace && backend->is_private() ? 0 : 1),
       exposed_(owner == Owner::adopted || !backend->is_private()),
-      can_be_captured_(exposed_),
       backend_(std::move(backend)) {}
 
 void StreamState::set_stamp(MarkerSerial begun, bool is_dirty) noexcept {
@@ -46,7 +45,6 @@ void StreamState::set_stamp(MarkerSerial begun, bool is_dirty) noexcept {
 NativeHandle StreamState::native_handle() {
   require_current();
   const std::scoped_lock lock(mutex_);
-  can_be_captured_ = true;
   if (!retired_) {
     exposed_ = true;
     set_stamp(begun_.load(std::memory_order_relaxed), dirty_);
@@ -61,7 +59,7 @@ bool StreamState::is_capturing() const {
 }
 
 bool StreamState::takes_markers_locked() const {
-  return pauses_ == 0 && !(can_be_captured_ && backend_->is_capturing());
+  return pauses_ == 0 && !backend_->is_capturing();
 }
 
 bool StreamState::takes_markers() const {

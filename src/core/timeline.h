@@ -149,9 +149,8 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   std::atomic<bool> is_lost_{false};    // the device was lost: nothing runs any more
   std::atomic<MarkerSerial> stamp_{0};  // the marker that covers all work there is
   mutable std::mutex mutex_;
-  bool exposed_;          // guarded by mutex_; work may be submitted by others
-  bool can_be_captured_;  // guarded by mutex_; somebody outside has, or had, its handle
-  bool dirty_ = false;    // guarded by mutex_; work was submitted after the last marker
+  bool exposed_;        // guarded by mutex_; work may be submitted by others
+  bool dirty_ = false;  // guarded by mutex_; work was submitted after the last marker
   std::shared_ptr<BackendStream> backend_;  // guarded by mutex_; null once closed
   bool retired_ = false;                    // guarded by mutex_
   int pauses_ = 0;                          // guarded by mutex_; calls of pause_markers

@@ -40,6 +40,7 @@ Stream::Stream(std::shared_ptr<Context> context, CUstream stream, Kind kind)
     : context_(std::move(context)),
       stream_(stream),
       kind_(kind),
+      is_known_(kind != Kind::own),
       markers_(*context_),
       graphs_(*context_),
       keeper_(context_) {}
@@ -203,11 +204,15 @@ void Stream::wait_for(BackendStream& producer, MarkerSerial serial) {
 }
 
 NativeHandle Stream::native_handle() const {
+  is_known_.store(true, std::memory_order_relaxed);
   return {HandleKind::stream, reinterpret_cast<std::uint64_t>(stream_), 0};
 }
 
 bool Stream::is_capturing() const {
   context_->require_alive();
+  if (!is_known_.load(std::memory_order_relaxed)) {
+    return false;  // Nobody can have begun a capture.
+  }
   const Entered entered(*context_);
   CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
   const CUresult result = context_->driver().cuStreamIsCapturing(stream_, &status);

@@ -8,6 +8,7 @@
 #include "backends/cuda/markers.h"
 #include "backends/cuda/recording.h"
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -52,6 +53,7 @@ class Stream final : public BackendStream {
   const std::shared_ptr<Context> context_;
   CUstream const stream_;
   const Kind kind_;
+  mutable std::atomic<bool> is_known_;  // somebody outside has, or had, its handle
   Markers markers_;
   GraphCache graphs_;                                    // of the submitting thread's
   std::vector<Operation> operations_;                    // the same; kept for its memory
