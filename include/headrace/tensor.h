@@ -86,8 +86,11 @@ class HEADRACE_EXPORT Tensor {
   ///
   /// Waits: until the host has read `elements` and, where it writes the device's memory in place,
   /// until earlier work on this tensor is done.
+  /// Large ones go in chunks, which a few threads of the device's copy; see
+  /// docs/design/005-command-buffers.md.
   /// \throws Error  `invalid_argument` when the element type is not `dtype()` or the count is not
-  ///                this tensor's; nothing is changed.
+  ///                this tensor's; nothing is changed. What a call of the device fails with: a
+  ///                tensor of several chunks may then be written in part.
   template <std::ranges::contiguous_range R>
   void copy_from(const R& elements) {
     using T = std::ranges::range_value_t<R>;

@@ -4,6 +4,7 @@
 #include "headrace/device.h"
 #include "headrace/stream.h"
 
+#include "core/host_copier.h"
 #include "core/process.h"
 #include "core/timeline.h"
 
@@ -45,6 +46,8 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   [[nodiscard]] BackendDevice& backend() const noexcept { return *backend_; }
   [[nodiscard]] const DeviceInfo& info() const noexcept { return info_; }
   [[nodiscard]] const DeviceCaps& caps() const noexcept { return caps_; }
+  /// Copies what goes to the device or comes from it within the host's memory.
+  [[nodiscard]] HostCopier& copier() noexcept { return copier_; }
 
   Stream default_stream();
   Stream make_stream();
@@ -83,6 +86,7 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   const std::shared_ptr<BackendDevice> backend_;
   const DeviceInfo info_;
   const DeviceCaps caps_;
+  HostCopier copier_;
   std::once_flag default_made_;
   std::shared_ptr<StreamLease> default_stream_;  // set once, by default_made_
   std::mutex reap_mutex_;  // before mutex_; held while the device is given memory

@@ -12,7 +12,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace headrace::core {
@@ -163,13 +162,14 @@ Completion StagingPoolState::transfer(std::span<const std::byte> bytes, const Te
   Block& block = storage_of(target, "StagingBufferPool::transfer_to_gpu").block();
   StreamState& stream = *StreamAccess::state(stream_);
   block.before_write(stream);
+  HostCopier& copier = DeviceAccess::state(manager_.device())->copier();
   const auto outcome = std::make_shared<Outcome>();  // one for all pieces
   Ticket last;
   try {
     for (std::size_t offset = 0; offset < bytes.size(); offset += buffer_size_) {
       const std::size_t piece = std::min(buffer_size_, bytes.size() - offset);
       StagingBuffer buffer = get();
-      std::memcpy(buffer.data(), bytes.data() + offset, piece);
+      copier.copy(buffer.bytes().data(), bytes.data() + offset, piece);
       last = send(buffer, target, offset, piece, outcome);
     }
   } catch (...) {

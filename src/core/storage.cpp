@@ -79,17 +79,21 @@ bool has_work(const Tensor& from, const Tensor& to, const char* call) {
                           to.to_string()));
 }
 
-void run_on(StreamState& stream, const Tensor& from, const Tensor& to, Command command) {
+void run_on(StreamState& stream,
+            const Tensor& from,
+            const Tensor& to,
+            Command command,
+            std::shared_ptr<Outcome> outcome) {
   Block& source = TensorAccess::storage(from)->block();
   Block& target = TensorAccess::storage(to)->block();
   source.before_read(stream);
   target.before_write(stream);
   auto submission = std::make_shared<Submission>();
   submission->commands.push_back(std::move(command));
-  const std::shared_ptr<const Outcome> outcome = submission->outcome;
+  submission->outcome = outcome;
   stream.submit(std::move(submission));
   source.after_read(stream);
-  target.after_write(stream, outcome);
+  target.after_write(stream, std::move(outcome));
 }
 
 }  // namespace headrace::core

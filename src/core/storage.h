@@ -60,7 +60,12 @@ void require_same_shape(const Tensor& from, const Tensor& to, Types types, const
 /// \throws Error  `invalid_argument` when the two overlap in part.
 bool has_work(const Tensor& from, const Tensor& to, const char* call);
 
-/// Submits one command to `stream` between the waits and notes that its tensors need.
-void run_on(StreamState& stream, const Tensor& from, const Tensor& to, Command command);
+/// Submits one command to `stream` between the waits and notes that its tensors need. `outcome` is
+/// what reads of `to` will look at: one for several commands that write parts of it.
+void run_on(StreamState& stream,
+            const Tensor& from,
+            const Tensor& to,
+            Command command,
+            std::shared_ptr<Outcome> outcome = std::make_shared<Outcome>());
 
 }  // namespace headrace::core

@@ -4,11 +4,11 @@
 #include "headrace/error.h"
 
 #include "core/access.h"
+#include "core/bounce.h"
 #include "core/storage.h"
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <utility>
 
 namespace headrace {
@@ -16,26 +16,8 @@ namespace headrace {
 using core::ManagerAccess;
 using core::MemoryPool;
 using core::Storage;
-using core::StreamState;
-using core::TensorAccess;
 
 namespace {
-
-/// Host memory that the device copies to or from, for a moment: the manager's, or when its limits
-/// are reached, memory beside it, for a full manager must not keep anybody from its tensors.
-std::shared_ptr<Storage> bounce_buffer(MemoryPool& pool,
-                                       std::size_t size_bytes,
-                                       const std::shared_ptr<StreamState>& stream) {
-  try {
-    return core::make_storage(pool, size_bytes, DeviceType::cpu, stream);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::out_of_memory && error.code() != ErrorCode::capacity) {
-      throw;
-    }
-  }
-  const auto beside = MemoryPool::make(pool.device(), MemoryManagerConfig{});
-  return core::make_storage(*beside, size_bytes, DeviceType::cpu, stream);
-}
 
 void require(const Tensor& tensor, DataType dtype, const char* call) {
   core::storage_of(tensor, call);
@@ -174,16 +156,11 @@ void Tensor::copy_from_host(std::span<const std::byte> bytes, DataType dtype) {
   }
   if (std::byte* host = core::memory_of(*this).host) {
     storage_->block().wait_to_write();
-    std::memcpy(host, bytes.data(), bytes.size());
+    storage_->pool().device_state().copier().copy(host, bytes.data(), bytes.size());
     storage_->block().written_by_host();
     return;
   }
-  const auto stream = storage_->pool().device_state().resolve({});
-  const Tensor bounce =
-      core::view(bounce_buffer(storage_->pool(), size_bytes_, stream), 0, shape_, dtype_);
-  std::memcpy(core::memory_of(bounce).host, bytes.data(), bytes.size());
-  const CopyCommand work{core::memory_of(bounce), core::memory_of(*this), size_bytes_};
-  core::run_on(*stream, bounce, *this, {work, "copy to device"});
+  core::send_from_host(*this, bytes);
 }
 
 void Tensor::copy_to_host(std::span<std::byte> bytes) const {
@@ -192,17 +169,10 @@ void Tensor::copy_to_host(std::span<std::byte> bytes) const {
   }
   if (const std::byte* host = core::memory_of(*this).host) {
     storage_->block().wait_to_read();
-    std::memcpy(bytes.data(), host, bytes.size());
+    storage_->pool().device_state().copier().copy(bytes.data(), host, bytes.size());
     return;
   }
-  const auto stream = storage_->pool().device_state().resolve({});
-  const Tensor bounce =
-      core::view(bounce_buffer(storage_->pool(), size_bytes_, stream), 0, shape_, dtype_);
-  const CopyCommand work{core::memory_of(*this), core::memory_of(bounce), size_bytes_};
-  core::run_on(*stream, *this, bounce, {work, "copy to host"});
-  TensorAccess::storage(bounce)->block().wait_to_read();
-  storage_->block().require_written();
-  std::memcpy(bytes.data(), core::memory_of(bounce).host, bytes.size());
+  core::fetch_to_host(*this, bytes);
 }
 
 std::vector<std::byte> Tensor::to_bytes(DataType dtype) const {

@@ -131,6 +131,23 @@ TEST_F(RegisterBackendTest, AReadBackThatFailsThrows) {
   EXPECT_EQ(tensor.to_vector<std::uint8_t>(), std::vector<std::uint8_t>(100, 1));
 }
 
+TEST_F(RegisterBackendTest, AChunkOfALargeCopyThatFailsIsWhatReadsThrow) {
+  const MemoryManager manager(open_device("outside"));
+  constexpr std::size_t kBytes = std::size_t{18} << 20;
+  Tensor tensor(manager, {static_cast<std::int64_t>(kBytes)}, DataType::uint8);
+  outside::fail_next_copy();  // the first of five
+  tensor.copy_from(std::vector<std::uint8_t>(kBytes, 1));
+  manager.device().synchronize();
+  EXPECT_EQ(code_of([&] { static_cast<void>(tensor.to_vector<std::uint8_t>()); }),
+            ErrorCode::internal);
+  tensor.copy_from(std::vector<std::uint8_t>(kBytes, 2));
+  manager.device().synchronize();
+  outside::fail_next_copy();
+  EXPECT_EQ(code_of([&] { static_cast<void>(tensor.to_vector<std::uint8_t>()); }),
+            ErrorCode::internal);
+  EXPECT_TRUE(tensor.to_vector<std::uint8_t>() == std::vector<std::uint8_t>(kBytes, 2));
+}
+
 TEST_F(RegisterBackendTest, ACopyInACommandBufferThatFailsIsItsError) {
   const Device device = open_device("outside");
   const MemoryManager manager(device);

@@ -88,6 +88,23 @@ TEST_P(TensorTest, EveryElementTypeGoesThereAndBack) {
   check(std::vector<std::uint64_t>{1, std::numeric_limits<std::uint64_t>::max()});
 }
 
+// Far above what one bounce buffer holds, and no multiple of it.
+TEST_P(TensorTest, LargeOnesGoThereAndBackInOrder) {
+  constexpr std::size_t kCount = (std::size_t{5} << 20) + 3;
+  const std::vector<std::uint32_t> values = sequence<std::uint32_t>(kCount);
+  std::vector<std::uint32_t> source = values;
+  Tensor tensor(manager_, {static_cast<std::int64_t>(kCount)}, DataType::uint32);
+  tensor.copy_from(source);
+  std::ranges::fill(source, 0);  // It was read.
+  EXPECT_TRUE(tensor.to_vector<std::uint32_t>() == values);
+  Tensor middle = tensor.slice(1, static_cast<std::int64_t>(kCount) - 1);
+  middle.copy_from(std::vector<std::uint32_t>(kCount - 2, 7));
+  std::vector<std::uint32_t> expected(kCount, 7);
+  expected.back() = values.back();
+  expected.front() = values.front();
+  EXPECT_TRUE(tensor.to_vector<std::uint32_t>() == expected);
+}
+
 TEST_P(TensorTest, CopiesCloneAndRetainShareTheStorage) {
   Tensor tensor = tensor_of(sequence<std::int32_t>(10));
   const Tensor copy = tensor;  // NOLINT(performance-unnecessary-copy-initialization): counted

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/host_copier.h"
+
+#include "core/log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+
+namespace headrace::core {
+
+namespace {
+/// More would not be faster: a few threads use all that the memory gives.
+constexpr unsigned kMostThreads = 8;
+}  // namespace
+
+unsigned copying_threads(unsigned hardware_threads) noexcept {
+  return hardware_threads <= 2 ? 0 : std::min(kMostThreads, hardware_threads - 1);
+}
+
+HostCopier::HostCopier(unsigned most_threads) : most_threads_(most_threads) {}
+
+HostCopier::~HostCopier() {
+  {
+    const std::scoped_lock lock(mutex_);
+    is_closed_ = true;
+  }
+  work_.notify_all();
+  for (std::thread& thread : threads_) {
+    thread.join();
+  }
+}
+
+void HostCopier::copy(std::byte* to, const std::byte* from, std::size_t bytes) {
+  if (bytes < kSharedBytes) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  in_pieces(bytes, kPieceBytes, [to, from](std::size_t offset, std::size_t piece) {
+    std::memcpy(to + offset, from + offset, piece);
+  });
+}
+
+void HostCopier::in_pieces(std::size_t bytes, std::size_t piece_bytes, const Work& work) {
+  if (bytes < kSharedBytes) {
+    work(0, bytes);
+    return;
+  }
+  Job job{work, bytes, piece_bytes};
+  std::unique_lock lock(mutex_);
+  if (!start_threads_locked()) {
+    lock.unlock();
+    work(0, bytes);
+    return;
+  }
+  jobs_.push_back(&job);
+  const std::size_t helpers = std::min(threads_.size(), (bytes - 1) / piece_bytes);
+  for (std::size_t i = 0; i < helpers; ++i) {
+    work_.notify_one();
+  }
+  while (job.next < job.bytes) {
+    do_piece(job, lock);
+  }
+  done_.wait(lock, [&job] { return job.under_way == 0; });
+}
+
+/// \returns Whether there are any.
+bool HostCopier::start_threads_locked() {
+  try {
+    while (threads_.size() < most_threads_) {
+      threads_.emplace_back([this] { serve(); });
+    }
+  } catch (const std::exception& error) {
+    log_error(fmt::format("Of {} threads to copy host memory with, {} could be started: {}.",
+                          most_threads_,
+                          threads_.size(),
+                          error.what()));
+    most_threads_ = static_cast<unsigned>(threads_.size());
+  }
+  return !threads_.empty();
+}
+
+void HostCopier::serve() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    work_.wait(lock, [this] { return is_closed_ || !jobs_.empty(); });
+    if (jobs_.empty()) {
+      return;
+    }
+    do_piece(*jobs_.front(), lock);
+  }
+}
+
+/// The job is its caller's, who may go on, and destroy it, once the lock is let go with nothing
+/// left to take or under way.
+void HostCopier::do_piece(Job& job, std::unique_lock<std::mutex>& lock) noexcept {
+  const std::size_t offset = job.next;
+  const std::size_t piece = std::min(job.piece_bytes, job.bytes - offset);
+  job.next += piece;
+  ++job.under_way;
+  if (job.next == job.bytes) {
+    std::erase(jobs_, &job);
+  }
+  lock.unlock();
+  job.work(offset, piece);
+  lock.lock();
+  if (--job.under_way == 0 && job.next == job.bytes) {
+    done_.notify_all();
+  }
+}
+
+}  // namespace headrace::core

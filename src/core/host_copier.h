@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace headrace::core {
+
+/// Threads that copy beside the one that asks, on a machine of `hardware_threads`: 0 for two or
+/// fewer, where the caller copies alone.
+unsigned copying_threads(unsigned hardware_threads) noexcept;
+
+/// Copies host memory with several threads, which one thread does far below the memory's rate.
+///
+/// A large range is split in pieces; the caller and the copier's threads take them in order, and
+/// the caller returns when all are done. Copies of different callers share the threads, first come,
+/// first served. The threads are started by the first large copy, sleep between copies, call
+/// nothing of the library's and hold none of its objects.
+/// Threads: safe from any thread. Fork: a device's copier is refused to a child with its device.
+class HostCopier {
+ public:
+  /// \param most_threads  Threads beside the caller; 0: it copies alone.
+  explicit HostCopier(unsigned most_threads = copying_threads(std::thread::hardware_concurrency()));
+  HostCopier(const HostCopier&) = delete;
+  HostCopier& operator=(const HostCopier&) = delete;
+  /// Ends the threads; no copy is under way.
+  ~HostCopier();
+
+  /// Bytes from which work is shared: below it waking a thread takes as long as the copy.
+  static constexpr std::size_t kSharedBytes = std::size_t{1} << 20;
+  /// Bytes of a copy's pieces.
+  static constexpr std::size_t kPieceBytes = std::size_t{1} << 17;
+
+  /// Copies `bytes` bytes between places that do not overlap. `from` is read, and `to` written,
+  /// when this returns.
+  void copy(std::byte* to, const std::byte* from, std::size_t bytes);
+
+  /// Is called with the offset and the bytes of a piece; must not throw.
+  using Work = std::function<void(std::size_t offset, std::size_t bytes)>;
+  /// Calls `work` for each `piece_bytes` of `bytes` bytes, the last with what is left, on several
+  /// threads, or for all at once on this one. Returns when all calls have.
+  void in_pieces(std::size_t bytes, std::size_t piece_bytes, const Work& work);
+
+ private:
+  struct Job {
+    const Work& work;
+    std::size_t bytes = 0;
+    std::size_t piece_bytes = 0;
+    std::size_t next = 0;       // the first byte that nobody has taken
+    std::size_t under_way = 0;  // pieces taken and not done
+  };
+
+  bool start_threads_locked();
+  void serve();
+  void do_piece(Job& job, std::unique_lock<std::mutex>& lock) noexcept;
+
+  std::mutex mutex_;
+  std::condition_variable work_;  // there is a job, or no more will come
+  std::condition_variable done_;  // the last piece of a job is done
+  std::deque<Job*> jobs_;         // with pieces to take; guarded by mutex_
+  unsigned most_threads_;         // guarded by mutex_
+  bool is_closed_ = false;        // guarded by mutex_
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace headrace::core
