@@ -121,7 +121,11 @@ class HEADRACE_EXPORT Tensor {
       });
       return values;
     } else {
-      std::vector<T> values(element_count_of(data_type_of<T>));
+      const std::size_t count = element_count_of(data_type_of<T>);
+      std::vector<T> values;
+      values.reserve(count);
+      touch_host(values.data(), count * sizeof(T));
+      values.resize(count);
       copy_to_host(std::as_writable_bytes(std::span(values)));
       return values;
     }
@@ -152,6 +156,8 @@ class HEADRACE_EXPORT Tensor {
 
   void copy_from_host(std::span<const std::byte> bytes, DataType dtype);
   void copy_to_host(std::span<std::byte> bytes) const;
+  /// Makes new host memory, which has no elements yet, quick to fill.
+  void touch_host(void* place, std::size_t bytes) const;
   [[nodiscard]] std::vector<std::byte> to_bytes(DataType dtype) const;
   [[nodiscard]] std::size_t element_count_of(DataType dtype) const;
 

@@ -6,14 +6,32 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <exception>
+#include <sys/mman.h>
 
 namespace headrace::core {
 
 namespace {
 /// More would not be faster: a few threads use all that the memory gives.
 constexpr unsigned kMostThreads = 8;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kSmallPage = std::size_t{4} << 10;  // the smallest that there is
+
+// The place is the storage of a container that has no elements yet; a sanitizer may know it as
+// nobody's.
+__attribute__((no_sanitize("address"))) void write_to_each_page(std::byte* place,
+                                                                std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; i += kSmallPage) {
+    static_cast<volatile std::byte*>(place)[i] = std::byte{0};
+  }
+}
+
+/// Bytes from `place` to the next huge page.
+std::size_t to_huge_page(const std::byte* place) {
+  return kHugePage - reinterpret_cast<std::uintptr_t>(place) % kHugePage;
+}
 }  // namespace
 
 unsigned copying_threads(unsigned hardware_threads) noexcept {
@@ -40,6 +58,21 @@ void HostCopier::copy(std::byte* to, const std::byte* from, std::size_t bytes) {
   }
   in_pieces(bytes, kPieceBytes, [to, from](std::size_t offset, std::size_t piece) {
     std::memcpy(to + offset, from + offset, piece);
+  });
+}
+
+void HostCopier::touch(std::byte* place, std::size_t bytes) {
+  if (bytes < kTouchedBytes) {
+    return;
+  }
+  const std::size_t head = to_huge_page(place);
+  const std::size_t rest = bytes - head;
+  // Advice: where there are no huge pages, or none for this memory, small ones do.
+  static_cast<void>(madvise(place + head, rest / kHugePage * kHugePage, MADV_HUGEPAGE));
+  write_to_each_page(place, head);
+  // A huge page is one thread's: two that meet in it would both clear one.
+  in_pieces(rest, kHugePage, [first = place + head](std::size_t offset, std::size_t piece) {
+    write_to_each_page(first + offset, piece);
   });
 }
 

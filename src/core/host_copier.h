@@ -40,6 +40,14 @@ class HostCopier {
   /// when this returns.
   void copy(std::byte* to, const std::byte* from, std::size_t bytes);
 
+  /// Bytes from which `touch` does something: two huge pages, one of them whole.
+  static constexpr std::size_t kTouchedBytes = std::size_t{4} << 20;
+
+  /// Has the system map memory that was just taken and holds nothing yet, with several threads and
+  /// in huge pages where it can: who writes it first would wait for each small page in turn.
+  /// Leaves some of its bytes 0 and the rest as they are.
+  void touch(std::byte* place, std::size_t bytes);
+
   /// Is called with the offset and the bytes of a piece; must not throw.
   using Work = std::function<void(std::size_t offset, std::size_t bytes)>;
   /// Calls `work` for each `piece_bytes` of `bytes` bytes, the last with what is left, on several

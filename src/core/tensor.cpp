@@ -175,6 +175,10 @@ void Tensor::copy_to_host(std::span<std::byte> bytes) const {
   core::fetch_to_host(*this, bytes);
 }
 
+void Tensor::touch_host(void* place, std::size_t bytes) const {
+  storage_->pool().device_state().copier().touch(static_cast<std::byte*>(place), bytes);
+}
+
 std::vector<std::byte> Tensor::to_bytes(DataType dtype) const {
   std::vector<std::byte> bytes(element_count_of(dtype) * size_of(dtype));
   copy_to_host(bytes);

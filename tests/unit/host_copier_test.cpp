@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <sys/mman.h>
 #include <thread>
 #include <vector>
 
@@ -105,6 +107,29 @@ TEST(HostCopierTest, ReturnsWhenThePiecesOfOthersAreDoneToo) {
     ++done;
   });
   EXPECT_EQ(done, kPieces);
+}
+
+// Of pages that nobody wrote the system keeps none; of those around the place none is written.
+TEST(HostCopierTest, TouchesEveryPageOfAPlaceAndNothingElse) {
+  constexpr std::size_t kPage = 4096;
+  constexpr std::size_t kRoom = HostCopier::kTouchedBytes * 3;
+  for (const std::size_t offset : {std::size_t{0}, std::size_t{16}, kPage * 3 + 16}) {
+    void* const room = mmap(
+        nullptr, kRoom, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ASSERT_NE(room, MAP_FAILED);
+    auto* const bytes = static_cast<std::byte*>(room);
+    std::fill_n(bytes + kRoom - 2 * kPage, 2 * kPage, std::byte{1});
+    std::fill_n(bytes, offset, std::byte{1});
+    const std::size_t size = kRoom - 2 * kPage - offset;
+    HostCopier copier(2);
+    copier.touch(bytes + offset, size);
+    std::vector<unsigned char> resident(kRoom / kPage);
+    ASSERT_EQ(mincore(room, kRoom, resident.data()), 0);
+    EXPECT_EQ(std::ranges::count_if(resident, [](unsigned char page) { return page % 2 == 0; }), 0);
+    EXPECT_EQ(std::count(bytes, bytes + offset, std::byte{1}), static_cast<std::ptrdiff_t>(offset));
+    EXPECT_EQ(bytes[kRoom - 2 * kPage], std::byte{1});
+    munmap(room, kRoom);
+  }
 }
 
 TEST(HostCopierTest, ManyCallersShareTheThreadsStress) {
