@@ -222,11 +222,14 @@ std::shared_ptr<CompletionState> CommandPoolState::submit(CommandSlot& slot,
       Block& block = storage_of(access.tensor, "A command").block();
       access.writes ? block.before_write(stream) : block.before_read(stream);
     }
-    const std::shared_ptr<const Outcome> outcome = submission->outcome;
-    stream.submit(std::move(submission));
+    const std::shared_ptr<Outcome> outcome = submission->outcome;
+    const std::exception_ptr failure = submit_all_or_part(stream, std::move(submission));
     for (const CommandSlot::Access& access : slot.accesses) {
       Block& block = storage_of(access.tensor, "A command").block();
       access.writes ? block.after_write(stream, outcome) : block.after_read(stream);
+    }
+    if (failure) {
+      return std::make_shared<CompletionState>(failure);
     }
     return std::make_shared<CommandCompletion>(stream.mark(), outcome, weak_from_this());
   } catch (...) {

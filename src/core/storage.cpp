@@ -79,6 +79,15 @@ bool has_work(const Tensor& from, const Tensor& to, const char* call) {
                           to.to_string()));
 }
 
+std::exception_ptr submit_all_or_part(StreamState& stream, std::shared_ptr<Submission> submission) {
+  try {
+    stream.submit(std::move(submission));
+  } catch (...) {
+    return std::current_exception();
+  }
+  return nullptr;
+}
+
 void run_on(StreamState& stream,
             const Tensor& from,
             const Tensor& to,

@@ -9,6 +9,7 @@
 #include "core/memory_pool.h"
 
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <utility>
 
@@ -59,6 +60,10 @@ void require_same_shape(const Tensor& from, const Tensor& to, Types types, const
 ///
 /// \throws Error  `invalid_argument` when the two overlap in part.
 bool has_work(const Tensor& from, const Tensor& to, const char* call);
+
+/// Submits to `stream`. A submission that fails may have begun, so the caller notes what it uses as
+/// of one that did not. \returns The failure, or null.
+std::exception_ptr submit_all_or_part(StreamState& stream, std::shared_ptr<Submission> submission);
 
 /// Submits one command to `stream` between the waits and notes that its tensors need. `outcome` is
 /// what reads of `to` will look at: one for several commands that write parts of it.

@@ -2,8 +2,10 @@
 #include "loader/mover.h"
 
 #include "core/access.h"
+#include "core/storage.h"
 #include "core/stream_track.h"
 
+#include <exception>
 #include <utility>
 
 namespace headrace::loader {
@@ -38,7 +40,7 @@ std::size_t Mover::ship(Slot& slot) {
   }
   core::record_on_track(*submission, stream, trace_);
   const std::shared_ptr<const Outcome> outcome = submission->outcome;
-  stream.submit(std::move(submission));
+  const std::exception_ptr failure = core::submit_all_or_part(stream, std::move(submission));
   if (copies) {
     slot.slab->block().after_read(stream);
     packed.after_write(stream, outcome);
@@ -46,6 +48,9 @@ std::size_t Mover::ship(Slot& slot) {
   if (expands) {
     packed.after_read(stream);
     slot.expanded->block().after_write(stream, outcome);
+  }
+  if (failure) {
+    std::rethrow_exception(failure);
   }
   // Now, so that the consumer, who asks next, need not: its call should be short.
   static_cast<void>(stream.has_marker(stream.stamp_serial()));

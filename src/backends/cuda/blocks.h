@@ -4,25 +4,19 @@
 #include "headrace/backend.h"
 
 #include "backends/cuda/driver.h"
+#include "backends/cuda/geometry.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
-// How work is dealt out to blocks and threads: what the host's side and the kernels agree on.
+// How many blocks a kernel is launched with, and what part of its elements it takes in pieces.
 
 namespace headrace::cuda {
 
-/// Threads of a block, of most kernels.
-inline constexpr unsigned kThreads = 128;
-/// Of those that take whole tiles, see expand_bytes.cu: their threads, and the bytes of a tile.
-inline constexpr unsigned kTileThreads = 256;
-inline constexpr std::uint64_t kTileBytes = 6144;
-/// Pieces that a thread of its other elementwise kernel takes.
-inline constexpr std::uint64_t kInterleavedPiecesAThread = 4;
-/// What a thread reads or writes at a time, of the wider type, and how often.
-inline constexpr std::uint64_t kPieceBytes = 16;
-inline constexpr std::uint64_t kPiecesAThread = 2;
+inline constexpr std::uint64_t kPiecesABlock = std::uint64_t{kThreads} * kPiecesAThread;
+inline constexpr std::uint64_t kInterleavedPiecesABlock =
+    std::uint64_t{kThreads} * kInterleavedPiecesAThread;
 
 inline std::uint64_t divide_up(std::uint64_t count, std::uint64_t by) {
   return (count + by - 1) / by;

@@ -16,9 +16,14 @@ PrimaryContext::~PrimaryContext() {
 Context::Context(const Driver& driver, CUdevice device, DeviceInfo info)
     : driver_(driver), info_(std::move(info)), primary_(driver, device) {
   check(primary_.retain(), "cuDevicePrimaryCtxRetain");
+  const Entered entered(*this);
+  std::size_t free = 0;
+  std::size_t total = 0;
+  check(driver.cuMemGetInfo(&free, &total), "cuMemGetInfo");
 }
 
 Context::~Context() {
+  const Entered entered(*this);
   for (CUstream stream : idle_streams_) {
     driver_.cuStreamDestroy(stream);
   }
@@ -26,9 +31,7 @@ Context::~Context() {
 
 void Context::fail(CUresult result, const char* call) {
   const ErrorCode code = code_of(result);
-  if (code == ErrorCode::device_lost) {
-    is_lost_.store(true, std::memory_order_relaxed);
-  }
+  note(result);
   throw Error(code, fmt::format("{} failed on {}: {}.", call, info_.spec, driver_.text_of(result)));
 }
 
@@ -47,6 +50,7 @@ CUstream Context::take_stream() {
       idle_streams_.pop_back();
       return stream;
     }
+    idle_streams_.reserve(++streams_);  // Giving it back cannot fail.
   }
   CUstream stream = nullptr;
   check(driver_.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), "cuStreamCreate");

@@ -37,7 +37,7 @@ class PrimaryContext {
 /// Threads: safe from any thread. Calls that need it current say so; `Entered` makes it current.
 class Context {
  public:
-  /// \throws Error  as the driver says.
+  /// \throws Error  as the driver says; `device_lost` when others hold the context and it is lost.
   Context(const Driver& driver, CUdevice device, DeviceInfo info);
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -54,6 +54,12 @@ class Context {
     }
   }
   [[noreturn]] void fail(CUresult result, const char* call);
+  /// Takes note of a result after which the context can do no more.
+  void note(CUresult result) noexcept {
+    if (is_fatal(result)) {
+      is_lost_.store(true, std::memory_order_relaxed);
+    }
+  }
 
   [[nodiscard]] bool is_lost() const noexcept { return is_lost_.load(std::memory_order_relaxed); }
   /// \throws Error  `device_lost` once a call has said that the context can do no more.
@@ -78,7 +84,8 @@ class Context {
   Kernels kernels_{*this};
   Coefficients coefficients_{*this};
   std::mutex mutex_;
-  std::vector<CUstream> idle_streams_;  // guarded by mutex_
+  std::vector<CUstream> idle_streams_;  // guarded by mutex_; room for all
+  std::size_t streams_ = 0;             // guarded by mutex_; made so far
 };
 
 /// Makes a context current on this thread, and this thread's calls harmless to captures that go on

@@ -97,7 +97,15 @@ std::shared_ptr<BackendStream> Device::adopt_stream(NativeHandle handle) {
   if (stream != CU_STREAM_LEGACY) {
     const Entered entered(*context_);
     CUcontext owner = nullptr;
-    context_->check(context_->driver().cuStreamGetCtx(stream, &owner), "cuStreamGetCtx");
+    const CUresult result = context_->driver().cuStreamGetCtx(stream, &owner);
+    if (result == CUDA_ERROR_INVALID_HANDLE || result == CUDA_ERROR_INVALID_CONTEXT ||
+        result == CUDA_ERROR_CONTEXT_IS_DESTROYED) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("The handle to adopt names no stream of {}: {}.",
+                              context_->info().spec,
+                              context_->driver().text_of(result)));
+    }
+    context_->check(result, "cuStreamGetCtx");
     if (owner != context_->handle()) {
       throw Error(ErrorCode::invalid_argument,
                   fmt::format("The stream to adopt is not one of {}'s primary context.",

@@ -28,6 +28,13 @@ bool load(PFN_cuGetProcAddress_v12000 find, Driver& driver) {
   return has_all;
 }
 
+/// Whether the driver runs what this toolkit compiled: it is of the same major version or later.
+bool is_new_enough(const Driver& driver) {
+  int version = 0;
+  return driver.cuDriverGetVersion(&version) == CUDA_SUCCESS &&
+         version >= CUDA_VERSION / 1000 * 1000;
+}
+
 const Driver* open() {
   void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
@@ -36,7 +43,8 @@ const Driver* open() {
   const auto find =
       reinterpret_cast<PFN_cuGetProcAddress_v12000>(dlsym(library, "cuGetProcAddress_v2"));
   auto driver = std::make_unique<Driver>();
-  if (find == nullptr || !load(find, *driver) || driver->cuInit(0) != CUDA_SUCCESS) {
+  if (find == nullptr || !load(find, *driver) || !is_new_enough(*driver) ||
+      driver->cuInit(0) != CUDA_SUCCESS) {
     dlclose(library);
     return nullptr;
   }
@@ -62,6 +70,10 @@ std::string Driver::text_of(CUresult result) const {
 
 bool is_fatal(CUresult result) noexcept {
   switch (result) {
+    case CUDA_ERROR_CONTAINED:
+    case CUDA_ERROR_EXTERNAL_DEVICE:
+    case CUDA_ERROR_MPS_CLIENT_TERMINATED:
+    case CUDA_ERROR_TENSOR_MEMORY_LEAK:
     case CUDA_ERROR_DEINITIALIZED:
     case CUDA_ERROR_ECC_UNCORRECTABLE:
     case CUDA_ERROR_NVLINK_UNCORRECTABLE:

@@ -15,8 +15,9 @@ struct Driver {
   HEADRACE_CUDA_CALLS(HEADRACE_CUDA_MEMBER)
 #undef HEADRACE_CUDA_MEMBER
 
-  /// The driver of this machine, initialised; null when there is none, it lacks a call, or it
-  /// refuses to start. It is looked for once in a process. Threads: safe from any thread.
+  /// The driver of this machine, initialised; null when there is none, it is too old for what this
+  /// library was built with, or it refuses to start. It is looked for once in a process. Threads:
+  /// safe from any thread.
   static const Driver* find();
 
   /// "out of memory (CUDA_ERROR_OUT_OF_MEMORY)".

@@ -34,6 +34,7 @@ void EventPool::give_back(PooledEvent* event) noexcept {
 }
 
 EventPool::~EventPool() {
+  const Entered entered(context_);
   for (const std::unique_ptr<PooledEvent>& event : all_) {
     context_.driver().cuEventDestroy(event->handle);
   }

@@ -11,8 +11,6 @@ namespace headrace::cuda {
 
 namespace {
 
-constexpr std::uint64_t kMostFastChannels = 32;  // Of expand_bytes.cu.
-
 /// An expansion in the kernels' numbers.
 struct Expansion {
   explicit Expansion(const ExpandCommand& work)
@@ -64,7 +62,7 @@ KernelOperation fast(const Expansion& work, Context& context, CUdeviceptr scale,
   const DataType to = work.spec.to;
   if (!work.is_moving) {
     const Pieces pieces(work.from, 1, work.to, size_of(to), work.count());
-    const std::uint64_t blocks = divide_up(pieces.count, kThreads * kInterleavedPiecesAThread);
+    const std::uint64_t blocks = divide_up(pieces.count, kInterleavedPiecesABlock);
     return {
         context.kernels().expand_bytes(Kernels::Bytes::interleaved, to),
         blocks == 0 ? loop_blocks(work.count()) : static_cast<unsigned>(blocks),

@@ -11,6 +11,7 @@ Graph::Graph(Context& context) : context_(&context) {
 
 Graph::~Graph() {
   if (graph_ != nullptr) {
+    const Entered entered(*context_);
     context_->driver().cuGraphDestroy(graph_);
   }
 }
@@ -22,6 +23,7 @@ GraphExec::GraphExec(Context& context, const Graph& graph) : context_(&context) 
 
 GraphExec::~GraphExec() {
   if (exec_ != nullptr) {
+    const Entered entered(*context_);
     context_->driver().cuGraphExecDestroy(exec_);
   }
 }

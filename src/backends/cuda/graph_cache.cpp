@@ -152,13 +152,23 @@ void move_to_front(std::list<Entry>& list, typename std::list<Entry>::iterator e
 bool GraphCache::launch(std::span<const Operation> operations, CUstream stream) {
   const auto known = std::ranges::find_if(
       replays_, [&](const Replay& replay) { return is_same_shape(replay.operations, operations); });
-  if (known != replays_.end()) {
-    move_to_front(replays_, known);
-    update(*known, operations);
-  } else if (has_seen(operations)) {
-    replays_.push_front(build(operations));
-    replays_.resize(std::min(replays_.size(), kMostGraphs));
-  } else {
+  if (known == replays_.end() && !has_seen(operations)) {
+    return false;
+  }
+  try {
+    if (known != replays_.end()) {
+      move_to_front(replays_, known);
+      update(replays_.front(), operations);
+    } else {
+      replays_.push_front(build(operations));
+      replays_.resize(std::min(replays_.size(), kMostGraphs));
+    }
+  } catch (const Error&) {
+    // Not every change can be made to a graph, and not every graph can be made: calls will do.
+    if (known != replays_.end()) {
+      replays_.pop_front();
+    }
+    context_.require_alive();
     return false;
   }
   context_.check(context_.driver().cuGraphLaunch(replays_.front().exec.get(), stream),

@@ -21,8 +21,8 @@ class GraphCache {
  public:
   explicit GraphCache(Context& context) : context_(context) {}
 
-  /// Launches the operations as one graph, if a submission of their shape was seen before.
-  /// \returns Whether it did; if not, it will know the shape.
+  /// Launches the operations as one graph, if a submission of their shape was seen before and the
+  /// driver can make or change the graph. \returns Whether it did; if not, it will know the shape.
   bool launch(std::span<const Operation> operations, CUstream stream);
 
   /// Launches a graph that was recorded, which it may do by way of an earlier one.

@@ -18,8 +18,9 @@ using Clock = Trace::Clock;
 /// microsecond or two.
 constexpr std::chrono::milliseconds kAnchorAge(500);
 
-/// How soon a wait is tried again that failed.
+/// How soon a wait is tried again that failed, and how often.
 constexpr std::chrono::milliseconds kRetry(1);
+constexpr int kTries = 1000;
 
 /// An event, and when the host's clock says it was.
 struct Anchor {
@@ -70,7 +71,10 @@ Keeper::~Keeper() {
     state_->is_closed = true;
   }
   state_->changed.notify_all();
-  thread_.get_id() == std::this_thread::get_id() ? thread_.detach() : thread_.join();
+  // Of a lost device nothing is left to wait for but the caller's own destructors, which may need
+  // what whoever destroys the stream holds.
+  const bool is_self = thread_.get_id() == std::this_thread::get_id();
+  is_self || state_->context->is_lost() ? thread_.detach() : thread_.join();
 }
 
 void Keeper::start() {
@@ -139,16 +143,14 @@ void Keeper::State::finish(const Kept& next) {
 }
 
 /// Waits for the work, also when the driver fails at that for a while. \returns False on a lost
-/// device.
+/// device, and when the driver does not get over it.
 bool Keeper::State::is_done(const Kept& next) {
-  while (!context->is_lost()) {
+  for (int i = 0; i < kTries && !context->is_lost(); ++i) {
     const CUresult result = context->driver().cuEventSynchronize(next.done.handle());
     if (result == CUDA_SUCCESS) {
       return true;
     }
-    if (is_fatal(result)) {
-      return false;
-    }
+    context->note(result);
     std::this_thread::sleep_for(kRetry);
   }
   return false;

@@ -30,6 +30,7 @@ struct Span {
 struct Kept {
   std::shared_ptr<Submission> submission;
   std::vector<Span> spans;
+  std::vector<EventHold> recorded;  ///< Events that the work itself records.
   EventHold done;
 };
 
@@ -43,7 +44,7 @@ class Keeper {
   explicit Keeper(std::shared_ptr<Context> context);
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
-  /// Waits for the work, unless it is the thread itself that destroys the keeper.
+  /// Waits for the work, unless the device is lost or the thread itself destroys the keeper.
   ~Keeper();
 
   /// Starts the thread, so that `keep` need not, which must not fail.

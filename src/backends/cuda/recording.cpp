@@ -39,6 +39,7 @@ class Capture {
  private:
   std::pair<CUresult, CUgraph> close() noexcept {
     is_open_ = false;
+    const Entered entered(context_);
     CUgraph graph = nullptr;
     const CUresult result = context_.driver().cuStreamEndCapture(stream_.get(), &graph);
     return {result, graph};
@@ -50,8 +51,9 @@ class Capture {
 };
 
 /// Records an event of which the trace will ask the time.
-EventHold mark_time(Context& context, CUstream stream) {
+EventHold mark_time(Context& context, CUstream stream, Recording& recording) {
   EventHold event = context.timed_events().take();
+  recording.events.push_back(event);
   context.check(
       context.driver().cuEventRecordWithFlags(event.handle(), stream, CU_EVENT_RECORD_EXTERNAL),
       "cuEventRecordWithFlags");
@@ -63,6 +65,7 @@ void record_one(const Command& command, Context& context, CUstream stream) {
     launch->function({HandleKind::command_buffer, reinterpret_cast<std::uint64_t>(stream), 0});
     return;
   }
+  const Entered entered(context);  // Again: a launch may have made another device current.
   std::vector<Operation> operations;
   translate(command, context, operations);
   for (const Operation& operation : operations) {
@@ -73,10 +76,11 @@ void record_one(const Command& command, Context& context, CUstream stream) {
 void record_all(Submission& submission, Context& context, CUstream stream, Recording& recording) {
   for (const Command& command : submission.commands) {
     const bool is_traced = submission.trace && !command.label.empty();
-    EventHold begin = is_traced ? mark_time(context, stream) : EventHold();
+    EventHold begin = is_traced ? mark_time(context, stream, recording) : EventHold();
     record_one(command, context, stream);
     if (is_traced) {
-      recording.spans.push_back({command.label, std::move(begin), mark_time(context, stream)});
+      recording.spans.push_back(
+          {command.label, std::move(begin), mark_time(context, stream, recording)});
     }
   }
 }

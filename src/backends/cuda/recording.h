@@ -18,6 +18,7 @@ class Context;
 struct Recording {
   Graph graph;  ///< Null when recording failed as a whole.
   std::vector<Span> spans;
+  std::vector<EventHold> events;  ///< That the graph records, also those of no span.
 };
 
 /// Records the commands, up to the first that throws, of which the outcome is told. The context is

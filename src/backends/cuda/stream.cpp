@@ -76,43 +76,48 @@ void Stream::submit(std::shared_ptr<Submission> submission) {
 
 void Stream::submit_recorded(std::shared_ptr<Submission> submission) {
   auto& recording = *static_cast<Recording*>(submission->prepared.get());
-  EventHold done = context_->markers().take();
+  Kept kept;
+  kept.submission = std::move(submission);
+  kept.done = context_->markers().take();
   keeper_.start();
   if (recording.graph.get() != nullptr) {
     graphs_.launch(recording.graph, stream_);
   }
-  std::vector<Span> spans = std::move(recording.spans);
-  submission->prepared = nullptr;
-  keep(std::move(submission), std::move(spans), std::move(done));
+  kept.spans = std::move(recording.spans);
+  kept.recorded = std::move(recording.events);
+  kept.submission->prepared = nullptr;
+  keep(std::move(kept));
 }
 
 void Stream::submit_traced(std::shared_ptr<Submission> submission) {
-  std::vector<Span> spans;
-  EventHold done = context_->markers().take();
+  Kept kept;
+  kept.submission = std::move(submission);
+  kept.done = context_->markers().take();
   keeper_.start();
-  for (const Command& command : submission->commands) {
-    EventHold begin = record(context_->timed_events());
+  for (const Command& command : kept.submission->commands) {
+    const bool is_labelled = !command.label.empty();
+    EventHold begin = is_labelled ? record(context_->timed_events()) : EventHold();
     operations_.clear();
     translate(command, *context_, operations_);
     for (const Operation& operation : operations_) {
       issue(operation, *context_, stream_);
     }
-    if (!command.label.empty()) {
-      spans.push_back({command.label, std::move(begin), record(context_->timed_events())});
+    if (is_labelled) {
+      kept.spans.push_back({command.label, std::move(begin), record(context_->timed_events())});
     }
   }
-  keep(std::move(submission), std::move(spans), std::move(done));
+  keep(std::move(kept));
 }
 
 /// Keeps a submission whose work is under way; where its end cannot be marked, as long as the
 /// stream lives.
-void Stream::keep(std::shared_ptr<Submission> submission, std::vector<Span> spans, EventHold done) {
-  const CUresult result = context_->driver().cuEventRecord(done.handle(), stream_);
+void Stream::keep(Kept kept) {
+  const CUresult result = context_->driver().cuEventRecord(kept.done.handle(), stream_);
   if (result != CUDA_SUCCESS) {
-    unfollowed_.push_back(std::move(submission));
+    unfollowed_.push_back(std::move(kept));
     context_->fail(result, "cuEventRecord");
   }
-  keeper_.keep({std::move(submission), std::move(spans), std::move(done)});
+  keeper_.keep(std::move(kept));
 }
 
 void Stream::submit_plain(const Submission& submission) {

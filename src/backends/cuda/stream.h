@@ -43,7 +43,7 @@ class Stream final : public BackendStream {
 
  private:
   EventHold record(EventPool& events);
-  void keep(std::shared_ptr<Submission> submission, std::vector<Span> spans, EventHold done);
+  void keep(Kept kept);
   void submit_recorded(std::shared_ptr<Submission> submission);
   void submit_traced(std::shared_ptr<Submission> submission);
   void submit_plain(const Submission& submission);
@@ -55,9 +55,9 @@ class Stream final : public BackendStream {
   const Kind kind_;
   mutable std::atomic<bool> is_known_;  // somebody outside has, or had, its handle
   Markers markers_;
-  GraphCache graphs_;                                    // of the submitting thread's
-  std::vector<Operation> operations_;                    // the same; kept for its memory
-  std::vector<std::shared_ptr<Submission>> unfollowed_;  // whose end no event tells
+  GraphCache graphs_;                  // of the submitting thread's
+  std::vector<Operation> operations_;  // the same; kept for its memory
+  std::vector<Kept> unfollowed_;       // whose end no event tells
   Keeper keeper_;
 };
 

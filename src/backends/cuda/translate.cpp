@@ -27,7 +27,7 @@ struct Translator {
       return;
     }
     const std::uint64_t pieces = copy.bytes / kPieceBytes;
-    const std::uint64_t blocks = divide_up(pieces, kThreads * kPiecesAThread);
+    const std::uint64_t blocks = divide_up(pieces, kPiecesABlock);
     if (is_for_kernel(copy) && blocks <= INT32_MAX) {
       operations.emplace_back(KernelOperation{context.kernels().copy_16_bytes(),
                                               static_cast<unsigned>(blocks),
@@ -70,7 +70,7 @@ struct Translator {
     const CUdeviceptr from = address(work.from);
     const CUdeviceptr to = address(work.to);
     const Pieces pieces(from, size_of(work.from_type), to, size_of(work.to_type), work.count);
-    const std::uint64_t blocks = divide_up(pieces.count, kThreads * kPiecesAThread);
+    const std::uint64_t blocks = divide_up(pieces.count, kPiecesABlock);
     operations.emplace_back(
         KernelOperation{context.kernels().convert(work.from_type, work.to_type),
                         blocks == 0 ? loop_blocks(work.count) : static_cast<unsigned>(blocks),

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conversion of elements of one type to every other, and expansion of samples of that type.
 // Compiled once a type, HEADRACE_FROM. Every parameter has 64 bits.
+#include "backends/cuda/geometry.h"
 #include "backends/cuda/kernels/device_element.cuh"
 #include "backends/cuda/kernels/element_io.cuh"
 
 namespace headrace::cuda {
-
-/// Accesses that a thread makes before it uses the first of them.
-inline constexpr int kPiecesAThread = 2;
 
 /// Converts `pieces` pieces of elements from `head` on, each 16 bytes of the wider type and at a
 /// multiple of its size in both; and what is before and behind them, one element at a time.
@@ -15,7 +13,7 @@ template <DataType From, DataType To>
 __device__ void convert(
     const Raw<From>* source, Raw<To>* target, Count count, Count head, Count pieces) {
   constexpr int kPiece =
-      16 / (sizeof(Raw<From>) > sizeof(Raw<To>) ? sizeof(Raw<From>) : sizeof(Raw<To>));
+      kPieceBytes / (sizeof(Raw<From>) > sizeof(Raw<To>) ? sizeof(Raw<From>) : sizeof(Raw<To>));
   using FromPiece = Piece<Raw<From>, kPiece>;
   using ToPiece = Piece<Raw<To>, kPiece>;
   const auto* from = reinterpret_cast<const FromPiece*>(source + head);
@@ -95,7 +93,7 @@ using headrace::DataType;
 using headrace::cuda::Count;
 
 #define HEADRACE_CONVERT(to)                                                             \
-  extern "C" __global__ void __launch_bounds__(128)                                      \
+  extern "C" __global__ void __launch_bounds__(headrace::cuda::kThreads)                 \
       to_##to(const void* source, void* target, Count count, Count head, Count pieces) { \
     headrace::cuda::convert<DataType::HEADRACE_FROM, DataType::to>(                      \
         static_cast<const headrace::cuda::Raw<DataType::HEADRACE_FROM>*>(source),        \
@@ -125,15 +123,15 @@ HEADRACE_CONVERT(float8_e5m2)
     headrace::cuda::expand<DataType::HEADRACE_FROM, DataType::to>(expansion); \
     break;
 
-extern "C" __global__ void __launch_bounds__(128) expand(const void* source,
-                                                         void* target,
-                                                         Count samples,
-                                                         Count pixels,
-                                                         Count channels,
-                                                         const float* scale,
-                                                         const float* bias,
-                                                         Count to,
-                                                         Count is_planar) {
+extern "C" __global__ void __launch_bounds__(headrace::cuda::kThreads) expand(const void* source,
+                                                                              void* target,
+                                                                              Count samples,
+                                                                              Count pixels,
+                                                                              Count channels,
+                                                                              const float* scale,
+                                                                              const float* bias,
+                                                                              Count to,
+                                                                              Count is_planar) {
   const headrace::cuda::Expansion expansion{
       source, target, samples, pixels, channels, scale, bias, is_planar};
   switch (static_cast<DataType>(to)) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copies between aligned places of the device's memory, for graphs: a graph's copy node goes
-// through an engine that reaches two thirds of what the multiprocessors do.
+// Copies between aligned places of the device's memory: as fast as the driver's, and in a graph
+// half as fast again, whose copy node goes through an engine that the multiprocessors outdo.
+#include "backends/cuda/geometry.h"
 #include "backends/cuda/kernels/element_io.cuh"
 
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(headrace::cuda::kThreads)
     copy_16_bytes(const uint4* source, uint4* target, headrace::cuda::Count pieces) {
-  constexpr int kPiecesAThread = 2;
   using headrace::cuda::Count;
+  using headrace::cuda::kPiecesAThread;
   const Count first = static_cast<Count>(blockIdx.x) * blockDim.x * kPiecesAThread + threadIdx.x;
   uint4 held[kPiecesAThread];
 #pragma unroll

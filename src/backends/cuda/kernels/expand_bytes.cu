@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Expansion of interleaved uint8 samples to normalised floating point, the way that images take to
 // a device. Coefficients are finite, so that no NaN can come up. Every parameter has 64 bits.
+#include "backends/cuda/geometry.h"
 #include "backends/cuda/kernels/device_element.cuh"
 #include "backends/cuda/kernels/element_io.cuh"
 
 namespace headrace::cuda {
 
-inline constexpr int kAccess = 16;
-inline constexpr int kThreads = 128;
-
 template <DataType To>
-inline constexpr int kPiece = kAccess / static_cast<int>(sizeof(Raw<To>));
+inline constexpr int kPiece = kPieceBytes / static_cast<int>(sizeof(Raw<To>));
 template <DataType To>
 using TargetPiece = Piece<Raw<To>, kPiece<To>>;
 
@@ -21,14 +19,11 @@ __device__ Raw<To> expanded(unsigned char byte, float scale, float bias) {
 
 // ---- Interleaved to interleaved.
 
-/// Channels that the table below has room for.
-inline constexpr int kMostChannels = 32;
-
 /// Coefficients of the channels, and again of the first ones, so that a piece that begins at any
 /// channel reads on from there.
 template <DataType To>
 struct ChannelTable {
-  float2 entries[kMostChannels + kPiece<To>];
+  float2 entries[kMostFastChannels + kPiece<To>];
 
   __device__ void fill(const float* scale, const float* bias, int channels) {
     for (int i = static_cast<int>(threadIdx.x); i < channels + kPiece<To>; i += kThreads) {
@@ -37,9 +32,6 @@ struct ChannelTable {
     __syncthreads();
   }
 };
-
-/// Pieces that a thread takes: enough for the table to be worth its making.
-inline constexpr int kPiecesAThread = 4;
 
 /// Expands one piece whose first element is of `channel`. Of few channels, kFew, each one's
 /// coefficients are read once; 0 stands for any number.
@@ -82,10 +74,11 @@ __device__ void expand_pieces(const Interleaved<To>& work,
   const auto* from = reinterpret_cast<const SourcePiece*>(work.source + work.head);
   auto* to = reinterpret_cast<TargetPiece<To>*>(work.target + work.head);
   const int channels = kFew == 0 ? static_cast<int>(work.channels) : kFew;
-  const Count first = static_cast<Count>(blockIdx.x) * kThreads * kPiecesAThread + threadIdx.x;
-  SourcePiece in[kPiecesAThread];
+  const Count first =
+      static_cast<Count>(blockIdx.x) * kThreads * kInterleavedPiecesAThread + threadIdx.x;
+  SourcePiece in[kInterleavedPiecesAThread];
 #pragma unroll
-  for (int k = 0; k < kPiecesAThread; ++k) {
+  for (int k = 0; k < kInterleavedPiecesAThread; ++k) {
     if (first + k * kThreads < work.pieces) {
       in[k] = from[first + k * kThreads];
     }
@@ -94,7 +87,7 @@ __device__ void expand_pieces(const Interleaved<To>& work,
   const auto channel =
       static_cast<unsigned>((work.head + first * kPiece<To>) % static_cast<unsigned>(channels));
 #pragma unroll
-  for (int k = 0; k < kPiecesAThread; ++k) {
+  for (int k = 0; k < kInterleavedPiecesAThread; ++k) {
     if (first + k * kThreads < work.pieces) {
       const unsigned ahead = k * kThreads * kPiece<To>;
       to[first + k * kThreads] = expanded_piece<To, kFew>(
@@ -164,22 +157,18 @@ __device__ void expand_three_planes(const unsigned char* source,
 
 // ---- Any number of channels to planes, at any place: by way of shared memory.
 
-inline constexpr int kTileThreads = 256;
-/// Bytes of one sample that a block takes at a time.
-inline constexpr int kTile = 6144;
-
 /// Brings `bytes` bytes to shared memory, where they lie as far from a multiple of 16 as in the
 /// source. \returns That distance.
 __device__ inline int stage(const unsigned char* source, int bytes, unsigned char* staged) {
   const auto address = reinterpret_cast<std::uintptr_t>(source);
-  const int skew = static_cast<int>(address % kAccess);
+  const int skew = static_cast<int>(address % kPieceBytes);
   const unsigned char* aligned = source - skew;
-  for (int at = static_cast<int>(threadIdx.x) * kAccess; at < skew + bytes;
-       at += kTileThreads * kAccess) {
-    if (at >= skew && at + kAccess <= skew + bytes) {
+  for (int at = static_cast<int>(threadIdx.x) * kPieceBytes; at < skew + bytes;
+       at += kTileThreads * kPieceBytes) {
+    if (at >= skew && at + kPieceBytes <= skew + bytes) {
       *reinterpret_cast<uint4*>(staged + at) = *reinterpret_cast<const uint4*>(aligned + at);
     } else {
-      for (int i = max(at, skew); i < min(at + kAccess, skew + bytes); ++i) {
+      for (int i = max(at, skew); i < min(at + kPieceBytes, skew + bytes); ++i) {
         staged[i] = aligned[i];
       }
     }
@@ -223,9 +212,10 @@ __device__ void expand_planes(const unsigned char* source,
                               Count channels,
                               const float* scale,
                               const float* bias) {
-  __shared__ alignas(kAccess) unsigned char staged[kTile + kAccess * (kMostChannels + 2)];
+  __shared__ alignas(
+      kPieceBytes) unsigned char staged[kTileBytes + kPieceBytes * (kMostFastChannels + 2)];
   const int few = static_cast<int>(channels);
-  const int pieces = kTile / (few * kPiece<To>);
+  const int pieces = kTileBytes / (few * kPiece<To>);
   const int tile_pixels = pieces * kPiece<To>;
   const auto tiles = static_cast<unsigned>((pixels + kPiece<To> + tile_pixels - 1) / tile_pixels);
   const unsigned sample = blockIdx.x / tiles;
@@ -240,7 +230,7 @@ __device__ void expand_planes(const unsigned char* source,
     const int channel = item / pieces;
     Raw<To>* plane = target + (sample * channels + channel) * pixels;
     const int plane_skew =
-        static_cast<int>(reinterpret_cast<std::uintptr_t>(plane) % kAccess / sizeof(Raw<To>));
+        static_cast<int>(reinterpret_cast<std::uintptr_t>(plane) % kPieceBytes / sizeof(Raw<To>));
     const long long at = tile_first + (item - channel * pieces) * kPiece<To> - plane_skew;
     write_piece<To>(staged + skew + channel + static_cast<int>(at - first) * few,
                     few,
