@@ -47,11 +47,17 @@ program() {
   tail -n 20 "$results/stream.log"
 }
 
+# initcheck has each launch end before the next call returns, which tests that hold a stream would
+# wait for in vain: it runs those that only compute and copy. Tests ask for more memory than there
+# is: what the driver answers is no error of theirs.
 sanitizers() {
   for tool in memcheck racecheck initcheck synccheck; do
-    run "$tool" compute-sanitizer --tool "$tool" --error-exitcode 9 \
-      "$tests/tests/headrace_device_tests" --gtest_brief=1 \
-      --gtest_filter='*Convert*/cuda:*Expand*/cuda:*Batch*/cuda:*Copy*/cuda:*Staging*/cuda'
+    which='*/cuda:-*Stress*'
+    [ $tool = initcheck ] && which='*Convert*/cuda:*Expand*/cuda:*Batch*/cuda:*Copy*/cuda:*Staging*/cuda'
+    [ $tool = memcheck ] && options='--report-api-errors no' || options=''
+    # shellcheck disable=SC2086  # The options are words.
+    run "$tool" compute-sanitizer --tool "$tool" $options --error-exitcode 9 \
+      "$tests/tests/headrace_device_tests" --gtest_brief=1 --gtest_filter="$which"
     tail -n 3 "$results/$tool.log"
   done
 }
