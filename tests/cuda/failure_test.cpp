@@ -138,13 +138,13 @@ TEST_F(CudaFailureTest, TheDriversWordIsInTheError) {
         error.what(),
         "cuMemAlloc failed on cuda:0: operation not supported (CUDA_ERROR_NOT_SUPPORTED).");
   }
-  driver_->fail("cuMemAlloc", 1, 12345);
+  driver_->fail("cuMemAlloc", 1, 998);
   try {
     device_->allocate(DeviceType::gpu, 100);
     FAIL() << "no Error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::internal);
-    EXPECT_STREQ(error.what(), "cuMemAlloc failed on cuda:0: error 12345.");
+    EXPECT_STREQ(error.what(), "cuMemAlloc failed on cuda:0: error 998.");
   }
 }
 
