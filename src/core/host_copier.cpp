@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <exception>
@@ -25,6 +26,17 @@ __attribute__((no_sanitize("address"))) void write_to_each_page(std::byte* place
                                                                 std::size_t bytes) {
   for (std::size_t i = 0; i < bytes; i += kSmallPage) {
     static_cast<volatile std::byte*>(place)[i] = std::byte{0};
+  }
+}
+
+/// Waits while `condition` holds, for as long as it may take to wake a thread, and gives the
+/// processor to whoever else wants it.
+template <class Condition>
+void spin_while(const Condition& condition) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::microseconds kSpin(50);
+  for (const Clock::time_point end = Clock::now() + kSpin; condition() && Clock::now() < end;) {
+    std::this_thread::yield();
   }
 }
 
@@ -53,7 +65,7 @@ HostCopier::~HostCopier() {
 
 void HostCopier::copy(std::byte* to, const std::byte* from, std::size_t bytes) {
   if (bytes < kSharedBytes) {
-    std::memcpy(to, from, bytes);
+    std::copy_n(from, bytes, to);
     return;
   }
   in_pieces(bytes, kPieceBytes, [to, from](std::size_t offset, std::size_t piece) {
@@ -89,14 +101,24 @@ void HostCopier::in_pieces(std::size_t bytes, std::size_t piece_bytes, const Wor
     return;
   }
   jobs_.push_back(&job);
-  const std::size_t helpers = std::min(threads_.size(), (bytes - 1) / piece_bytes);
+  posted_.fetch_add(1, std::memory_order_relaxed);
+  const std::size_t helpers = std::min(sleepers_, (bytes - 1) / piece_bytes);
   for (std::size_t i = 0; i < helpers; ++i) {
     work_.notify_one();
   }
-  while (job.next < job.bytes) {
-    do_piece(job, lock);
+  lock.unlock();
+  job.take_pieces();
+  spin_while([&job] { return job.helpers.load(std::memory_order_acquire) != 0; });
+  lock.lock();
+  std::erase(jobs_, &job);
+  done_.wait(lock, [&job] { return job.helpers == 0; });
+}
+
+void HostCopier::Job::take_pieces() noexcept {
+  for (std::size_t offset = next.fetch_add(piece_bytes); offset < bytes;
+       offset = next.fetch_add(piece_bytes)) {
+    work(offset, std::min(piece_bytes, bytes - offset));
   }
-  done_.wait(lock, [&job] { return job.under_way == 0; });
 }
 
 /// \returns Whether there are any.
@@ -118,28 +140,30 @@ bool HostCopier::start_threads_locked() {
 void HostCopier::serve() {
   std::unique_lock lock(mutex_);
   for (;;) {
+    ++sleepers_;
     work_.wait(lock, [this] { return is_closed_ || !jobs_.empty(); });
+    --sleepers_;
     if (jobs_.empty()) {
       return;
     }
-    do_piece(*jobs_.front(), lock);
+    help(*jobs_.front(), lock);
+    if (jobs_.empty()) {
+      const unsigned posted = posted_.load(std::memory_order_relaxed);
+      lock.unlock();
+      spin_while([&] { return posted_.load(std::memory_order_relaxed) == posted; });
+      lock.lock();
+    }
   }
 }
 
-/// The job is its caller's, who may go on, and destroy it, once the lock is let go with nothing
-/// left to take or under way.
-void HostCopier::do_piece(Job& job, std::unique_lock<std::mutex>& lock) noexcept {
-  const std::size_t offset = job.next;
-  const std::size_t piece = std::min(job.piece_bytes, job.bytes - offset);
-  job.next += piece;
-  ++job.under_way;
-  if (job.next == job.bytes) {
-    std::erase(jobs_, &job);
-  }
+/// The job is its caller's, who may go on, and destroy it, once it has no helpers.
+void HostCopier::help(Job& job, std::unique_lock<std::mutex>& lock) noexcept {
+  job.helpers.fetch_add(1, std::memory_order_relaxed);
   lock.unlock();
-  job.work(offset, piece);
+  job.take_pieces();
   lock.lock();
-  if (--job.under_way == 0 && job.next == job.bytes) {
+  std::erase(jobs_, &job);
+  if (job.helpers.fetch_sub(1, std::memory_order_release) == 1) {
     done_.notify_all();
   }
 }

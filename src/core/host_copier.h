@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -19,8 +20,8 @@ unsigned copying_threads(unsigned hardware_threads) noexcept;
 ///
 /// A large range is split in pieces; the caller and the copier's threads take them in order, and
 /// the caller returns when all are done. Copies of different callers share the threads, first come,
-/// first served. The threads are started by the first large copy, sleep between copies, call
-/// nothing of the library's and hold none of its objects.
+/// first served. The threads are started by the first large copy, look for the next for 50 us after
+/// each and then sleep, call nothing of the library's and hold none of its objects.
 /// Threads: safe from any thread. Fork: a device's copier is refused to a child with its device.
 class HostCopier {
  public:
@@ -33,8 +34,8 @@ class HostCopier {
 
   /// Bytes from which work is shared: below it waking a thread takes as long as the copy.
   static constexpr std::size_t kSharedBytes = std::size_t{1} << 20;
-  /// Bytes of a copy's pieces.
-  static constexpr std::size_t kPieceBytes = std::size_t{1} << 17;
+  /// Bytes of a copy's pieces: few enough that the last ones end at about the same time.
+  static constexpr std::size_t kPieceBytes = std::size_t{1} << 15;
 
   /// Copies `bytes` bytes between places that do not overlap. `from` is read, and `to` written,
   /// when this returns.
@@ -56,23 +57,28 @@ class HostCopier {
 
  private:
   struct Job {
+    /// Does pieces until all are taken.
+    void take_pieces() noexcept;
+
     const Work& work;
-    std::size_t bytes = 0;
-    std::size_t piece_bytes = 0;
-    std::size_t next = 0;       // the first byte that nobody has taken
-    std::size_t under_way = 0;  // pieces taken and not done
+    const std::size_t bytes;
+    const std::size_t piece_bytes;
+    std::atomic<std::size_t> next{0};  // the first byte that nobody has taken, or beyond the last
+    std::atomic<std::size_t> helpers{0};  // threads at it beside its caller; changes under mutex_
   };
 
   bool start_threads_locked();
   void serve();
-  void do_piece(Job& job, std::unique_lock<std::mutex>& lock) noexcept;
+  void help(Job& job, std::unique_lock<std::mutex>& lock) noexcept;
 
   std::mutex mutex_;
-  std::condition_variable work_;  // there is a job, or no more will come
-  std::condition_variable done_;  // the last piece of a job is done
-  std::deque<Job*> jobs_;         // with pieces to take; guarded by mutex_
-  unsigned most_threads_;         // guarded by mutex_
-  bool is_closed_ = false;        // guarded by mutex_
+  std::condition_variable work_;     // there is a job, or no more will come
+  std::condition_variable done_;     // the last helper left a job
+  std::deque<Job*> jobs_;            // that may have pieces to take; guarded by mutex_
+  std::atomic<unsigned> posted_{0};  // jobs so far; changes under mutex_
+  std::size_t sleepers_ = 0;         // threads that must be woken; guarded by mutex_
+  unsigned most_threads_;            // guarded by mutex_
+  bool is_closed_ = false;           // guarded by mutex_
   std::vector<std::thread> threads_;
 };
 
