@@ -14,17 +14,32 @@ void Markers::add(Marker marker) {
 }
 
 MarkerSerial Markers::completed(std::uint64_t dropped) {
-  const std::scoped_lock lock(mutex_);
-  while (!pending_.empty() && pending_.front().kept <= dropped) {
-    const CUresult result = context_.driver().cuEventQuery(pending_.front().event.handle());
+  while (const Marker oldest = front()) {
+    // Not under the lock: while others ask the driver, an answer may take 40 us.
+    const CUresult result = oldest.kept <= dropped
+                                ? context_.driver().cuEventQuery(oldest.event.handle())
+                                : CUDA_ERROR_NOT_READY;
     if (result == CUDA_ERROR_NOT_READY) {
       break;
     }
     context_.check(result, "cuEventQuery");
-    completed_ = pending_.front().serial;
+    pass(oldest.serial);
+  }
+  const std::scoped_lock lock(mutex_);
+  return completed_;
+}
+
+Marker Markers::front() const {
+  const std::scoped_lock lock(mutex_);
+  return pending_.empty() ? Marker() : pending_.front();
+}
+
+void Markers::pass(MarkerSerial serial) {
+  const std::scoped_lock lock(mutex_);
+  while (!pending_.empty() && pending_.front().serial <= serial) {
     pending_.pop_front();
   }
-  return completed_;
+  completed_ = std::max(completed_, serial);
 }
 
 Marker Markers::find(MarkerSerial serial) const {

@@ -17,6 +17,8 @@ struct Marker {
   MarkerSerial serial = 0;
   EventHold event;
   std::uint64_t kept = 0;  ///< What the stream's keeper must have dropped as well.
+
+  explicit operator bool() const noexcept { return static_cast<bool>(event); }
 };
 
 /// The markers of one stream, oldest first, until they are seen to be passed.
@@ -37,6 +39,9 @@ class Markers {
   [[nodiscard]] Marker find(MarkerSerial serial) const;
 
  private:
+  [[nodiscard]] Marker front() const;
+  void pass(MarkerSerial serial);
+
   Context& context_;
   mutable std::mutex mutex_;
   std::deque<Marker> pending_;  // guarded by mutex_
