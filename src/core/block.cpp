@@ -13,17 +13,6 @@
 namespace headrace::core {
 
 namespace {
-/// The point after the work just submitted. When its marker cannot be recorded it is recorded
-/// later: the work must not be forgotten.
-Ticket point_after(StreamState& stream) noexcept {
-  try {
-    return stream.stamp();
-  } catch (const std::exception& error) {
-    log_error(error.what());
-    return stream.next();
-  }
-}
-
 /// What is copied out of a block to be waited for; of a few streams it needs no heap.
 // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): room is read where it was written
 struct Copied {
@@ -64,33 +53,48 @@ void Block::add_all_to(UseList& uses) {
 
 void Block::before_read(StreamState& stream) {
   Copied writers;
-  add_writers_to(writers.uses);
+  {
+    const std::scoped_lock lock(mutex_);
+    know_earlier_uses();
+    if (writers_.is_only_on(stream)) {
+      return;
+    }
+    writers.uses.add(writers_);
+  }
   writers.uses.make_wait(stream);
 }
 
 void Block::before_write(StreamState& stream) {
   Copied all;
-  add_all_to(all.uses);
+  {
+    const std::scoped_lock lock(mutex_);
+    know_earlier_uses();
+    if (writers_.is_only_on(stream) && readers_.is_only_on(stream)) {
+      writers_.cover_by(stream);
+      readers_.cover_by(stream);
+      return;
+    }
+    all.uses.add(writers_);
+    all.uses.add(readers_);
+  }
   all.uses.make_wait(stream);
   const std::scoped_lock lock(mutex_);
   writers_.cover_by(stream, all.uses);
   readers_.cover_by(stream, all.uses);
 }
 
-void Block::after_read(StreamState& stream) noexcept {
-  const Ticket ticket = point_after(stream);
+void Block::after_read(const Ticket& work) noexcept {
   const std::scoped_lock lock(mutex_);
-  note(readers_, ticket);
+  note(readers_, work);
 }
 
-void Block::after_write(StreamState& stream, std::shared_ptr<const Outcome> outcome) noexcept {
-  const Ticket ticket = point_after(stream);
+void Block::after_write(const Ticket& work, std::shared_ptr<const Outcome> outcome) noexcept {
   const std::scoped_lock lock(mutex_);
   written_ = std::move(outcome);
   has_uses_ = true;
-  writers_.drop_covered_by(stream);
-  readers_.drop_covered_by(stream);
-  note(writers_, ticket);
+  writers_.drop_covered_by(*work.stream);
+  readers_.drop_covered_by(*work.stream);
+  note(writers_, work);
 }
 
 void Block::written_by_host() noexcept {
@@ -116,7 +120,7 @@ void Block::record_use(StreamState& stream) {
 }
 
 void Block::note_use(StreamState& stream) noexcept {
-  const Ticket ticket = point_after(stream);
+  const Ticket ticket = stream.point();
   const std::scoped_lock lock(mutex_);
   note(writers_, ticket);
 }

@@ -53,10 +53,11 @@ class alignas(64) Block {
   void before_read(StreamState& stream);
   /// Makes `stream` wait for the work that must come before a write there.
   void before_write(StreamState& stream);
-  /// Notes that work submitted to `stream` reads.
-  void after_read(StreamState& stream) noexcept;
-  /// Notes that work submitted to `stream` writes; `outcome` says whether it failed.
-  void after_write(StreamState& stream, std::shared_ptr<const Outcome> outcome = nullptr) noexcept;
+  /// Notes that work that was submitted, and ends at `work`, reads.
+  void after_read(const Ticket& work) noexcept;
+  /// Notes that work that was submitted, and ends at `work`, writes; `outcome` says whether it
+  /// failed.
+  void after_write(const Ticket& work, std::shared_ptr<const Outcome> outcome = nullptr) noexcept;
   /// Notes that the host wrote, in place of whatever failed before.
   void written_by_host() noexcept;
   /// Notes work that may read or write, beside what is known.

@@ -224,9 +224,10 @@ std::shared_ptr<CompletionState> CommandPoolState::submit(CommandSlot& slot,
     }
     const std::shared_ptr<Outcome> outcome = submission->outcome;
     const std::exception_ptr failure = submit_all_or_part(stream, std::move(submission));
+    const Ticket end = stream.point();
     for (const CommandSlot::Access& access : slot.accesses) {
       Block& block = storage_of(access.tensor, "A command").block();
-      access.writes ? block.after_write(stream, outcome) : block.after_read(stream);
+      access.writes ? block.after_write(end, outcome) : block.after_read(end);
     }
     if (failure) {
       return std::make_shared<CompletionState>(failure);

@@ -173,10 +173,10 @@ Completion StagingPoolState::transfer(std::span<const std::byte> bytes, const Te
       last = send(buffer, target, offset, piece, outcome);
     }
   } catch (...) {
-    block.after_write(stream, outcome);  // The pieces already sent still write.
+    block.after_write(stream.point(), outcome);  // The pieces already sent still write.
     throw;
   }
-  block.after_write(stream, outcome);
+  block.after_write(stream.point(), outcome);
   note_transfer(bytes.size());
   return CompletionAccess::make(std::make_shared<CompletionState>(last, outcome));
 }
@@ -205,10 +205,10 @@ Completion StagingPoolState::transfer(StagingBuffer&& filled, const Tensor& targ
   try {
     ticket = send(filled, target, 0, target.size_bytes(), outcome);
   } catch (...) {
-    block.after_write(stream, outcome);  // It may be on its way without a marker.
+    block.after_write(stream.point(), outcome);  // It may be on its way without a marker.
     throw;
   }
-  block.after_write(stream, outcome);
+  block.after_write(stream.point(), outcome);
   note_transfer(target.size_bytes());
   return CompletionAccess::make(std::make_shared<CompletionState>(ticket, outcome));
 }

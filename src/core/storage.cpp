@@ -101,8 +101,9 @@ void run_on(StreamState& stream,
   submission->commands.push_back(std::move(command));
   submission->outcome = outcome;
   stream.submit(std::move(submission));
-  source.after_read(stream);
-  target.after_write(stream, std::move(outcome));
+  const Ticket end = stream.point();
+  source.after_read(end);
+  target.after_write(end, std::move(outcome));
 }
 
 }  // namespace headrace::core

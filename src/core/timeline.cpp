@@ -109,6 +109,15 @@ Ticket StreamState::stamp() {
   return {shared_from_this(), serial};
 }
 
+Ticket StreamState::point() noexcept {
+  try {
+    return stamp();
+  } catch (const std::exception& error) {
+    log_error(error.what());
+    return next();
+  }
+}
+
 Ticket StreamState::next() noexcept {
   return {weak_from_this().lock(), begun_.load(std::memory_order_acquire) + 1};
 }
@@ -232,24 +241,51 @@ bool StreamState::finish() {
 void StreamState::wait_on(const Ticket& ticket) {
   require_current();
   ticket.stream->require_current();
-  if (ticket.stream.get() == this || ticket.stream->is_complete(ticket.serial)) {
+  if (ticket.stream.get() == this || ticket.stream->has_passed(ticket.serial)) {
     return;
   }
   if (ticket.stream->device_ != device_) {
+    if (ticket.stream->is_complete(ticket.serial)) {
+      return;
+    }
     throw Error(ErrorCode::invalid_argument, "A stream cannot wait for work on another device.");
   }
   const std::shared_ptr<BackendStream> producer = ticket.stream->recorded(ticket.serial);
-  const std::scoped_lock lock(mutex_);
-  if (producer && backend_) {
-    if (backend_->is_capturing()) {
-      throw Error(ErrorCode::invalid_argument,
-                  "Stream " + std::to_string(id_) +
-                      " is being captured, so it cannot wait for work on stream " +
-                      std::to_string(ticket.stream->id_) + ", which is no part of the capture.");
-    }
+  std::unique_lock lock(mutex_);
+  if (!producer || !backend_) {
+    return;
+  }
+  if (backend_->is_capturing()) {
+    lock.unlock();
+    require_no_wait(ticket);
+  } else if (!waited_.covers(ticket)) {
     set_stamp(begun_.load(std::memory_order_relaxed), true);
     backend_->wait_for(*producer, ticket.serial);
+    waited_.add(ticket);
   }
+}
+
+/// \throws Error  unless `ticket` is passed: a captured stream cannot wait for it.
+void StreamState::require_no_wait(const Ticket& ticket) const {
+  if (!ticket.stream->is_complete(ticket.serial)) {
+    throw Error(ErrorCode::invalid_argument,
+                "Stream " + std::to_string(id_) +
+                    " is being captured, so it cannot wait for work on stream " +
+                    std::to_string(ticket.stream->id_) + ", which is no part of the capture.");
+  }
+}
+
+bool WaitedFor::covers(const Ticket& ticket) const noexcept {
+  return std::ranges::any_of(entries_, [&ticket](const Entry& entry) {
+    return entry.stream == ticket.stream->id() && entry.serial >= ticket.serial;
+  });
+}
+
+void WaitedFor::add(const Ticket& ticket) noexcept {
+  const std::uint64_t id = ticket.stream->id();
+  const auto known = std::ranges::find(entries_, id, &Entry::stream);
+  Entry& entry = known != entries_.end() ? *known : entries_[next_++ % entries_.size()];
+  entry = {id, ticket.serial};
 }
 
 void StreamState::retire() noexcept {
@@ -293,6 +329,12 @@ void UseList::add(const Ticket& ticket) {
 void UseList::add(const UseList& other) {
   for (const Use& use : other.uses_) {
     add(use.ticket);
+  }
+}
+
+void UseList::cover_by(const StreamState& stream) noexcept {
+  for (Use& use : uses_) {
+    use.covered_by = stream.id();
   }
 }
 

@@ -9,8 +9,10 @@
 #include "core/cache_key.h"
 #include "core/process.h"
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <memory_resource>
@@ -26,6 +28,22 @@ class StreamState;
 struct Ticket {
   std::shared_ptr<StreamState> stream;
   MarkerSerial serial = 0;
+};
+
+/// What a stream's later work comes after, so that it need not wait twice: the last marker waited
+/// for of each of a few streams. Not synchronised.
+class WaitedFor {
+ public:
+  [[nodiscard]] bool covers(const Ticket& ticket) const noexcept;
+  void add(const Ticket& ticket) noexcept;
+
+ private:
+  struct Entry {
+    std::uint64_t stream = 0;  // its id; 0 for none
+    MarkerSerial serial = 0;
+  };
+  std::array<Entry, 4> entries_{};
+  std::size_t next_ = 0;  // the entry that another stream takes the place of
 };
 
 /// One stream of a backend, its markers counted.
@@ -72,6 +90,10 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   /// end it: there the marker is recorded at once, unless it takes none.
   Ticket stamp();
 
+  /// The same, for work just submitted, which must not be forgotten: a marker that cannot be
+  /// recorded is recorded later.
+  Ticket point() noexcept;
+
   /// The serial that `stamp` would give a stream of our own. Calls nothing, and never fails.
   [[nodiscard]] MarkerSerial stamp_serial() const noexcept {
     return stamp_.load(std::memory_order_acquire);
@@ -115,7 +137,8 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   /// \returns Whether that was all.
   bool finish();
 
-  /// Makes later work of this stream wait, on the device, for `ticket`.
+  /// Makes later work of this stream wait, on the device, for `ticket`, unless it is known to be
+  /// passed. The backend is not asked whether it is: that may take longer than the wait.
   /// \throws Error  `invalid_argument` when `ticket` is not passed and this stream is captured, or
   /// its marker was not recorded and its stream takes none.
   void wait_on(const Ticket& ticket);
@@ -132,6 +155,7 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   std::optional<std::shared_ptr<BackendStream>> record(MarkerSerial serial);
   /// The same for who cannot do without. \throws Error  `invalid_argument` in place of nothing.
   std::shared_ptr<BackendStream> recorded(MarkerSerial serial);
+  void require_no_wait(const Ticket& ticket) const;
   /// `mutex_` is held, and the stream is open.
   [[nodiscard]] bool takes_markers_locked() const;
   void raise_completed(MarkerSerial serial) noexcept;
@@ -151,6 +175,7 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   mutable std::mutex mutex_;
   bool exposed_;        // guarded by mutex_; work may be submitted by others
   bool dirty_ = false;  // guarded by mutex_; work was submitted after the last marker
+  WaitedFor waited_;    // guarded by mutex_
   std::shared_ptr<BackendStream> backend_;  // guarded by mutex_; null once closed
   bool retired_ = false;                    // guarded by mutex_
   int pauses_ = 0;                          // guarded by mutex_; calls of pause_markers
@@ -172,6 +197,8 @@ class UseList {
   void add(const UseList& other);
   void clear() noexcept { uses_.clear(); }
 
+  /// Notes that all are on `stream`, which waits for itself.
+  void cover_by(const StreamState& stream) noexcept;
   /// Notes that `stream` waits for all of `waited`, which was copied from here.
   void cover_by(const StreamState& stream, const UseList& waited) noexcept;
   /// Drops what `stream` waited for and nothing has been added to since: whoever waits for later

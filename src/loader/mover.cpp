@@ -41,13 +41,14 @@ std::size_t Mover::ship(Slot& slot) {
   core::record_on_track(*submission, stream, trace_);
   const std::shared_ptr<const Outcome> outcome = submission->outcome;
   const std::exception_ptr failure = core::submit_all_or_part(stream, std::move(submission));
+  const core::Ticket end = stream.point();
   if (copies) {
-    slot.slab->block().after_read(stream);
-    packed.after_write(stream, outcome);
+    slot.slab->block().after_read(end);
+    packed.after_write(end, outcome);
   }
   if (expands) {
-    packed.after_read(stream);
-    slot.expanded->block().after_write(stream, outcome);
+    packed.after_read(end);
+    slot.expanded->block().after_write(end, outcome);
   }
   if (failure) {
     std::rethrow_exception(failure);

@@ -155,7 +155,7 @@ TEST_F(CapturedStreamTest, AWriteThatIsRefusedDidNotWaitForTheCapture) {
   EXPECT_EQ(code_of([&] { block_of(buffer).before_write(state_of(b)); }),
             ErrorCode::invalid_argument);
   launch(b, [] {});
-  block_of(buffer).after_write(state_of(b));
+  block_of(buffer).after_write(state_of(b).point());
   mock.set_capturing(a, false);
   block_of(buffer).before_write(state_of(c));
   EXPECT_EQ(mock.count(MockCall::wait_for), 2U) << "of a and of b";
@@ -185,8 +185,8 @@ TEST_F(CapturedStreamTest, AnAdoptedStreamIsMarkedByNoUseFreeOrEnd) {
   begin(a_);
   block_of(used).record_use(*state);
   block_of(used).note_use(*state);
-  block_of(used).after_read(*state);
-  block_of(used).after_write(*state);
+  block_of(used).after_read(state->point());
+  block_of(used).after_write(state->point());
   freed.reset();
   EXPECT_NE(manager.get_buffer(kSize, DeviceType::gpu, b_).native_handle(), place);
   EXPECT_FALSE(block_of(used).wait_to_write(std::chrono::nanoseconds(1)));

@@ -203,7 +203,7 @@ TEST(Timeline, AMarkerThatCannotBeRecordedIsTriedAgainAndNotPassed) {
   EXPECT_EQ(mock.count(MockCall::signal), 2U);
 }
 
-TEST(Timeline, AWaitOnTheSameStreamOrForWhatIsDoneCallsNothing) {
+TEST(Timeline, AWaitOnTheSameStreamOrForWhatIsKnownToBeDoneCallsNothing) {
   MockDevice mock;
   const Stream producer = mock.device().make_stream();
   const Stream consumer = mock.device().make_stream();
@@ -211,8 +211,40 @@ TEST(Timeline, AWaitOnTheSameStreamOrForWhatIsDoneCallsNothing) {
   state_of(producer).wait_on(ticket);
   EXPECT_EQ(mock.count(MockCall::wait_for), 0U);
   mock.complete_all();
+  ASSERT_TRUE(state_of(producer).is_complete(ticket.serial));
   state_of(consumer).wait_on(ticket);
   EXPECT_EQ(mock.count(MockCall::wait_for), 0U);
+}
+
+TEST(Timeline, AWaitStandsForEarlierPointsOfTheStreamAndForNoLaterOne) {
+  MockDevice mock;
+  const Stream producer = mock.device().make_stream();
+  const Stream consumer = mock.device().make_stream();
+  const Ticket first = state_of(producer).mark();
+  launch(producer, [] {});
+  const Ticket second = state_of(producer).mark();
+  launch(producer, [] {});
+  const Ticket third = state_of(producer).mark();
+  state_of(consumer).wait_on(second);
+  state_of(consumer).wait_on(second);
+  state_of(consumer).wait_on(first);
+  EXPECT_EQ(mock.count(MockCall::wait_for), 1U);
+  state_of(consumer).wait_on(third);
+  EXPECT_EQ(mock.count(MockCall::wait_for), 2U);
+}
+
+TEST(Timeline, WaitsForMoreStreamsThanAreRememberedAllCount) {
+  MockDevice mock;
+  const Stream consumer = mock.device().make_stream();
+  std::vector<Stream> producers;
+  for (int i = 0; i < 20; ++i) {
+    producers.push_back(mock.device().make_stream());
+    launch(producers.back(), [] {});
+    state_of(consumer).wait_on(state_of(producers.back()).mark());
+    EXPECT_EQ(mock.count(MockCall::wait_for), i + 1U);
+  }
+  state_of(consumer).wait_on(state_of(producers.back()).stamp());
+  EXPECT_EQ(mock.count(MockCall::wait_for), 20U) << "for the last it has waited";
 }
 
 TEST(Timeline, AWaitOnAStampRecordsItOnce) {
@@ -369,28 +401,28 @@ class BlockTest : public testing::Test {
 
   // Notes that work submitted to `stream` writes.
   void wrote(const Stream& stream) {
-    block_.after_write(state_of(stream), std::make_shared<Outcome>());
+    block_.after_write(state_of(stream).point(), std::make_shared<Outcome>());
   }
   [[nodiscard]] std::uint64_t waits() const { return mock_.count(MockCall::wait_for); }
 };
 
 TEST_F(BlockTest, AReadWaitsForTheWriteOnly) {
   wrote(a_);
-  block_.after_read(state_of(b_));
+  block_.after_read(state_of(b_).point());
   block_.before_read(state_of(c_));
   EXPECT_EQ(waits(), 1U);
 }
 
 TEST_F(BlockTest, AWriteWaitsForTheWriteAndEveryRead) {
   wrote(a_);
-  block_.after_read(state_of(b_));
+  block_.after_read(state_of(b_).point());
   block_.before_write(state_of(c_));
   EXPECT_EQ(waits(), 2U);
 }
 
 TEST_F(BlockTest, AWriteStandsForAllThatItWaitedFor) {
   wrote(a_);
-  block_.after_read(state_of(b_));
+  block_.after_read(state_of(b_).point());
   block_.before_write(state_of(c_));
   wrote(c_);
   block_.before_write(state_of(a_));
@@ -429,7 +461,7 @@ TEST_F(BlockTest, TheHostWaitsForWritesToReadAndForAllToWrite) {
   launch(a_, [] {});
   launch(b_, [] {});
   wrote(a_);
-  block_.after_read(state_of(b_));
+  block_.after_read(state_of(b_).point());
   auto reading = on_thread([&] { block_.wait_to_read(); });
   wait_until([&] { return mock_.count(MockCall::host_wait) == 1; });
   while (mock_.step(1)) {

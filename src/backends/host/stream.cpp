@@ -93,7 +93,9 @@ bool Stream::wait(MarkerSerial serial, std::chrono::nanoseconds timeout) {
 }
 
 void Stream::wait_for(BackendStream& producer, MarkerSerial serial) {
-  push(Wait{static_cast<Stream&>(producer).progress_, serial});
+  if (producer.completed() < serial) {
+    push(Wait{static_cast<Stream&>(producer).progress_, serial});
+  }
 }
 
 NativeHandle Stream::native_handle() const {
