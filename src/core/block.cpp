@@ -51,32 +51,37 @@ void Block::add_all_to(UseList& uses) {
   uses.add(readers_);
 }
 
-void Block::before_read(StreamState& stream) {
-  Copied writers;
-  {
-    const std::scoped_lock lock(mutex_);
-    know_earlier_uses();
-    if (writers_.is_only_on(stream)) {
-      return;
-    }
-    writers.uses.add(writers_);
+bool Block::is_written_only_on(const StreamState& stream) {
+  const std::scoped_lock lock(mutex_);
+  know_earlier_uses();
+  return writers_.is_only_on(stream);
+}
+
+bool Block::cover_if_used_only_on(const StreamState& stream) {
+  const std::scoped_lock lock(mutex_);
+  know_earlier_uses();
+  if (!writers_.is_only_on(stream) || !readers_.is_only_on(stream)) {
+    return false;
   }
-  writers.uses.make_wait(stream);
+  writers_.cover_by(stream);
+  readers_.cover_by(stream);
+  return true;
+}
+
+void Block::before_read(StreamState& stream) {
+  if (!is_written_only_on(stream)) {
+    Copied writers;
+    add_writers_to(writers.uses);
+    writers.uses.make_wait(stream);
+  }
 }
 
 void Block::before_write(StreamState& stream) {
-  Copied all;
-  {
-    const std::scoped_lock lock(mutex_);
-    know_earlier_uses();
-    if (writers_.is_only_on(stream) && readers_.is_only_on(stream)) {
-      writers_.cover_by(stream);
-      readers_.cover_by(stream);
-      return;
-    }
-    all.uses.add(writers_);
-    all.uses.add(readers_);
+  if (cover_if_used_only_on(stream)) {
+    return;
   }
+  Copied all;
+  add_all_to(all.uses);
   all.uses.make_wait(stream);
   const std::scoped_lock lock(mutex_);
   writers_.cover_by(stream, all.uses);

@@ -105,6 +105,10 @@ class alignas(64) Block {
   /// Adds to one of the lists. `mutex_` is held.
   void note(UseList& uses, const Ticket& ticket);
 
+  /// Whether nothing writes but on `stream`, whose own order will do.
+  bool is_written_only_on(const StreamState& stream);
+  /// The same for all uses, which `stream` then need not wait for.
+  bool cover_if_used_only_on(const StreamState& stream);
   void add_writers_to(UseList& uses);
   void add_all_to(UseList& uses);
 

@@ -40,6 +40,12 @@ CommandPoolState& made(const std::shared_ptr<CommandPoolState>& pool) {
   return *pool;
 }
 
+enum class Use { reads, writes };
+
+void note(CommandSlot& slot, const Tensor& tensor, Use use) {
+  slot.accesses.push_back({core::TensorAccess::storage(tensor), use == Use::writes});
+}
+
 template <class Work>
 void record(CommandSlot& slot, Work work, const char* default_label) {
   slot.commands.push_back({std::move(work), slot.label.empty() ? default_label : slot.label});
@@ -93,8 +99,8 @@ void CommandBuffer::copy(const Tensor& from, const Tensor& to) {
   if (!core::has_work(from, to, "CommandBuffer::copy")) {
     return;
   }
-  slot.accesses.push_back({from, false});
-  slot.accesses.push_back({to, true});
+  note(slot, from, Use::reads);
+  note(slot, to, Use::writes);
   record(slot, CopyCommand{core::memory_of(from), core::memory_of(to), from.size_bytes()}, "copy");
 }
 
@@ -104,7 +110,7 @@ void CommandBuffer::fill(const Tensor& tensor, double value) {
   if (tensor.size_bytes() == 0) {
     return;
   }
-  slot.accesses.push_back({tensor, true});
+  note(slot, tensor, Use::writes);
   const std::size_t element_bytes = size_of(tensor.dtype());
   record(slot,
          FillCommand{core::memory_of(tensor),
@@ -122,8 +128,8 @@ void CommandBuffer::convert(const Tensor& from, const Tensor& to) {
   if (!core::has_work(from, to, "CommandBuffer::convert")) {
     return;
   }
-  slot.accesses.push_back({from, false});
-  slot.accesses.push_back({to, true});
+  note(slot, from, Use::reads);
+  note(slot, to, Use::writes);
   record(slot,
          ConvertCommand{core::memory_of(from),
                         from.dtype(),

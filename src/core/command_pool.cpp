@@ -204,6 +204,7 @@ std::shared_ptr<Submission> CommandPoolState::prepare(CommandSlot& slot) {
   StreamState& stream = *stream_->stream();
   auto submission = std::make_shared<Submission>();
   submission->commands = std::move(slot.commands);
+  slot.commands.reserve(submission->commands.size());  // What comes next is often as long.
   record_on_track(*submission, stream, trace_);
   const bool has_launches = std::ranges::any_of(submission->commands, [](const Command& command) {
     return std::holds_alternative<LaunchCommand>(command.work);
@@ -219,14 +220,14 @@ std::shared_ptr<CompletionState> CommandPoolState::submit(CommandSlot& slot,
   StreamState& stream = *stream_->stream();
   try {
     for (const CommandSlot::Access& access : slot.accesses) {
-      Block& block = storage_of(access.tensor, "A command").block();
+      Block& block = access.storage->block();
       access.writes ? block.before_write(stream) : block.before_read(stream);
     }
     const std::shared_ptr<Outcome> outcome = submission->outcome;
     const std::exception_ptr failure = submit_all_or_part(stream, std::move(submission));
     const Ticket end = stream.point();
     for (const CommandSlot::Access& access : slot.accesses) {
-      Block& block = storage_of(access.tensor, "A command").block();
+      Block& block = access.storage->block();
       access.writes ? block.after_write(end, outcome) : block.after_read(end);
     }
     if (failure) {

@@ -21,11 +21,12 @@
 namespace headrace::core {
 
 class CommandPoolState;
+class Storage;
 
 /// What one CommandBuffer has recorded.
 struct CommandSlot {
   struct Access {
-    Tensor tensor;
+    std::shared_ptr<Storage> storage;  ///< Of a tensor.
     bool writes = false;
   };
 

@@ -54,8 +54,8 @@ NativeHandle StreamState::native_handle() {
 
 bool StreamState::is_capturing() const {
   require_current();
-  const std::scoped_lock lock(mutex_);
-  return backend_ && backend_->is_capturing();
+  const std::shared_ptr<BackendStream> backend = open_backend();
+  return backend && backend->is_capturing();
 }
 
 bool StreamState::takes_markers_locked() const {
@@ -81,12 +81,7 @@ void StreamState::resume_markers() noexcept {
 
 void StreamState::prepare(Submission& submission) {
   require_current();
-  std::shared_ptr<BackendStream> backend;
-  {
-    const std::scoped_lock lock(mutex_);
-    backend = backend_;
-  }
-  if (backend) {
+  if (const std::shared_ptr<BackendStream> backend = open_backend()) {
     backend->prepare(submission);
   }
 }
@@ -128,8 +123,19 @@ Ticket StreamState::mark() {
   return {shared_from_this(), serial};
 }
 
+std::shared_ptr<BackendStream> StreamState::open_backend() const {
+  const std::scoped_lock lock(open_mutex_);
+  return backend_;
+}
+
 std::optional<std::shared_ptr<BackendStream>> StreamState::record(MarkerSerial serial) {
   require_current();
+  if (serial <= recorded_.load(std::memory_order_acquire)) {
+    // Without the lock, which is held while work is submitted.
+    if (std::shared_ptr<BackendStream> backend = open_backend()) {
+      return backend;
+    }
+  }
   const std::scoped_lock lock(mutex_);
   if (!backend_) {
     raise_completed(serial);
@@ -307,6 +313,7 @@ bool StreamState::reap() noexcept {
   std::shared_ptr<BackendStream> closing;
   const std::scoped_lock lock(mutex_);
   if (retired_ && last == recorded_.load(std::memory_order_relaxed) && !dirty_) {
+    const std::scoped_lock closes(open_mutex_);
     closing = std::move(backend_);
   }
   return backend_ == nullptr;

@@ -53,8 +53,8 @@ class WaitedFor {
 /// the last recorded one; it is recorded when somebody first asks about it, and then covers at
 /// least the work it stood for. While the stream is captured it takes no markers, for one would
 /// break the capture: what has none yet is not done, and cannot be waited for. A closed stream has
-/// passed all. Threads: safe from any thread. Lock order: `mutex_` is innermost; no other lock is
-/// taken under it.
+/// passed all. Threads: safe from any thread. Lock order: `mutex_`, then `open_mutex_`, which is
+/// innermost; no lock of others is taken under them.
 class StreamState : public std::enable_shared_from_this<StreamState> {
  public:
   enum class Owner { headrace, adopted };
@@ -150,6 +150,8 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   bool reap() noexcept;
 
  private:
+  /// Null when it is closed.
+  [[nodiscard]] std::shared_ptr<BackendStream> open_backend() const;
   /// Records marker `serial` if that has not happened. \returns Nothing while the stream takes no
   /// markers; null when it is closed, which passes the marker.
   std::optional<std::shared_ptr<BackendStream>> record(MarkerSerial serial);
@@ -176,9 +178,11 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   bool exposed_;        // guarded by mutex_; work may be submitted by others
   bool dirty_ = false;  // guarded by mutex_; work was submitted after the last marker
   WaitedFor waited_;    // guarded by mutex_
-  std::shared_ptr<BackendStream> backend_;  // guarded by mutex_; null once closed
-  bool retired_ = false;                    // guarded by mutex_
-  int pauses_ = 0;                          // guarded by mutex_; calls of pause_markers
+  mutable std::mutex open_mutex_;
+  // Null once closed, under both locks; read under either.
+  std::shared_ptr<BackendStream> backend_;
+  bool retired_ = false;  // guarded by mutex_
+  int pauses_ = 0;        // guarded by mutex_; calls of pause_markers
 };
 
 /// Points that something must wait for, one a stream at the most. Not synchronised.
