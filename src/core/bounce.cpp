@@ -119,7 +119,7 @@ void send_from_host(const Tensor& target, std::span<const std::byte> bytes) {
     if (chunk >= bounce.buffers()) {
       bounce.block(chunk).wait_to_write();
     }
-    bounce.copier().copy(
+    bounce.copier().copy_for_device(
         bounce.host(chunk), bytes.data() + bounce.offset(chunk), bounce.bytes(chunk));
     bounce.send(chunk);
   }

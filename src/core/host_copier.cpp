@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/host_copier.h"
 
+#include "core/copy_past_caches.h"
 #include "core/log.h"
 
 #include <fmt/format.h>
@@ -64,12 +65,14 @@ HostCopier::~HostCopier() {
 }
 
 void HostCopier::copy(std::byte* to, const std::byte* from, std::size_t bytes) {
-  if (bytes < kSharedBytes) {
-    std::copy_n(from, bytes, to);
-    return;
-  }
   in_pieces(bytes, kPieceBytes, [to, from](std::size_t offset, std::size_t piece) {
-    std::memcpy(to + offset, from + offset, piece);
+    std::copy_n(from + offset, piece, to + offset);
+  });
+}
+
+void HostCopier::copy_for_device(std::byte* to, const std::byte* from, std::size_t bytes) {
+  in_pieces(bytes, kPieceBytes, [to, from](std::size_t offset, std::size_t piece) {
+    copy_past_caches(to + offset, from + offset, piece);
   });
 }
 

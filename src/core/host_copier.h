@@ -40,6 +40,8 @@ class HostCopier {
   /// Copies `bytes` bytes between places that do not overlap. `from` is read, and `to` written,
   /// when this returns.
   void copy(std::byte* to, const std::byte* from, std::size_t bytes);
+  /// The same, where a device reads `to` next.
+  void copy_for_device(std::byte* to, const std::byte* from, std::size_t bytes);
 
   /// Bytes from which `touch` does something: two huge pages, one of them whole.
   static constexpr std::size_t kTouchedBytes = std::size_t{4} << 20;

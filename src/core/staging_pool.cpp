@@ -169,7 +169,7 @@ Completion StagingPoolState::transfer(std::span<const std::byte> bytes, const Te
     for (std::size_t offset = 0; offset < bytes.size(); offset += buffer_size_) {
       const std::size_t piece = std::min(buffer_size_, bytes.size() - offset);
       StagingBuffer buffer = get();
-      copier.copy(buffer.bytes().data(), bytes.data() + offset, piece);
+      copier.copy_for_device(buffer.bytes().data(), bytes.data() + offset, piece);
       last = send(buffer, target, offset, piece, outcome);
     }
   } catch (...) {

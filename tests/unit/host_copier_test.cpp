@@ -39,25 +39,38 @@ TEST(HostCopierTest, ASmallMachinesCallersCopyAlone) {
   EXPECT_EQ(copying_threads(256), 8U);
 }
 
-TEST(HostCopierTest, CopiesEveryByteAndNoOther) {
+using Copy = void (HostCopier::*)(std::byte*, const std::byte*, std::size_t);
+
+class HostCopyTest : public testing::TestWithParam<Copy> {};
+
+TEST_P(HostCopyTest, CopiesEveryByteAndNoOther) {
   for (const unsigned threads : {0U, 1U, 3U}) {
     HostCopier copier(threads);
     for (const std::size_t bytes : {std::size_t{0},
                                     std::size_t{1},
+                                    std::size_t{63},
+                                    std::size_t{200},
                                     kShared - 1,
                                     kShared,
                                     kShared + 1,
                                     kShared + kPiece - 1,
                                     3 * kShared + kPiece + 5}) {
       const std::vector<std::byte> from = pattern(bytes, threads);
-      std::vector<std::byte> to(bytes + 2, std::byte{0xEE});
-      copier.copy(to.data() + 1, from.data(), bytes);
-      EXPECT_TRUE(std::equal(from.begin(), from.end(), to.begin() + 1)) << bytes;
-      EXPECT_EQ(to.front(), std::byte{0xEE}) << bytes;
-      EXPECT_EQ(to.back(), std::byte{0xEE}) << bytes;
+      for (const std::size_t offset : {1, 16, 37, 64}) {
+        std::vector<std::byte> to(bytes + offset + 1, std::byte{0xEE});
+        (copier.*GetParam())(to.data() + offset, from.data(), bytes);
+        EXPECT_TRUE(std::equal(from.begin(), from.end(), to.data() + offset)) << bytes;
+        EXPECT_EQ(to[offset - 1], std::byte{0xEE}) << bytes;
+        EXPECT_EQ(to.back(), std::byte{0xEE}) << bytes;
+      }
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Copies,
+                         HostCopyTest,
+                         testing::Values(&HostCopier::copy, &HostCopier::copy_for_device),
+                         [](const auto& copy) { return copy.index == 0 ? "host" : "device"; });
 
 TEST(HostCopierTest, SmallWorkStaysWithItsCaller) {
   HostCopier copier(3);
