@@ -1,16 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Tests, sanitizes and measures the CUDA backend on a machine with an NVIDIA GPU, in one call.
+# Builds, tests, sanitizes and measures the CUDA backend on a machine with an NVIDIA GPU and its
+# toolkit, in one call. What Debian packages is installed by tools/setup.sh first.
 #
 # usage: tools/gpu.sh TESTS RELEASE RESULTS [PART...]
-#   TESTS    build folder of the preset dev, for the tests
-#   RELEASE  build folder of the preset release, for the program and the benchmarks
+#   TESTS    build folder of the preset dev (build/dev), for the tests
+#   RELEASE  build folder of the preset release (build/release), for the program and the benchmarks
 #   RESULTS  folder that logs and results are written to
-#   PART     of: device tests program sanitizers benchmarks; all of them by default
+#   PART     of: build device tests program interop sanitizers benchmarks; all of them by default.
+#            `build` also compiles what benchmarks/gpu holds, into RELEASE/gpu; `interop` and a part of
+#            the benchmarks need a python3 that has PyTorch, and say so where there is none.
 set -u
 tests=$1 release=$2 results=$3
 shift 3
-[ $# -gt 0 ] || set -- device tests program sanitizers benchmarks
+[ $# -gt 0 ] || set -- build device tests program interop sanitizers benchmarks
 mkdir -p "$results"
 export HEADRACE_REQUIRE_BACKENDS=cuda
 failed=""
@@ -29,6 +32,26 @@ run() {
   echo "$name: $verdict, $(($(date +%s) - begin)) s"
 }
 
+build() {
+  run build-dev sh -c 'cmake --preset dev && cmake --build --preset dev'
+  run build-release sh -c 'cmake --preset release && cmake --build --preset release'
+  mkdir -p "$release/gpu"
+  for program in batches consumer; do
+    run "build-$program" nvcc -std=c++20 -O2 -arch=native -Iinclude "-I$release/generated/include" \
+      "benchmarks/gpu/$program.cu" "$release/libheadrace.a" -lfmt -ljpeg -lpng -larchive \
+      -o "$release/gpu/$program"
+  done
+}
+
+# with_torch NAME COMMAND...: as `run`, where python3 has PyTorch.
+with_torch() {
+  if python3 -c 'import torch' 2> "$results/torch.log"; then
+    run "$@"
+  else
+    echo "$1: not run, for python3 has no PyTorch: $(tail -n 1 "$results/torch.log")"
+  fi
+}
+
 device() {
   nvidia-smi --query-gpu=name,memory.total,driver_version,pcie.link.gen.max,clocks.max.sm \
     --format=csv > "$results/device.log" 2>&1
@@ -45,6 +68,13 @@ program() {
   cat "$results/devices.log"
   run stream "$release/headrace" stream data/digits --device cuda:0 --verify
   tail -n 20 "$results/stream.log"
+  run demo "$release/examples/train_digits" data/digits
+  tail -n 2 "$results/demo.log"
+}
+
+interop() {
+  with_torch interop python3 tests/gpu/interop.py "$tests/tests/libheadrace_interop.so" data/digits
+  cat "$results/interop.log"
 }
 
 # initcheck has each launch end before the next call returns, which tests that hold a stream would
@@ -67,6 +97,14 @@ benchmarks() {
   cat "$results/bench.log"
   run kernel-rates "$release/benchmarks/headrace_kernel_rates" cuda:0
   grep reach "$results/kernel-rates.log"
+  with_torch torch-rates python3 benchmarks/gpu/torch_rates.py
+  run batches "$release/gpu/batches"
+  run consumer "$release/gpu/consumer" "$results/consumer.json"
+  run overlap python3 benchmarks/gpu/overlap.py "$results/consumer.json"
+  for log in torch-rates batches consumer overlap; do
+    echo "-- $log"
+    cat "$results/$log.log"
+  done
 }
 
 for part in "$@"; do

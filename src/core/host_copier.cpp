@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/host_copier.h"
 
-#include "core/copy_past_caches.h"
 #include "core/log.h"
+#include "kernels/copy_past_caches.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <cstring>
 #include <exception>
 #include <sys/mman.h>
 
@@ -72,7 +71,7 @@ void HostCopier::copy(std::byte* to, const std::byte* from, std::size_t bytes) {
 
 void HostCopier::copy_for_device(std::byte* to, const std::byte* from, std::size_t bytes) {
   in_pieces(bytes, kPieceBytes, [to, from](std::size_t offset, std::size_t piece) {
-    copy_past_caches(to + offset, from + offset, piece);
+    kernels::copy_past_caches(to + offset, from + offset, piece);
   });
 }
 

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace headrace::core {
+namespace headrace::kernels {
 
 /// Copies `bytes` bytes between places that do not overlap, for a reader that has no use for the
 /// processor's caches, as a device that copies from host memory: the target is written past them
@@ -11,4 +11,4 @@ namespace headrace::core {
 /// visible to whoever hears of the copy from this thread, devices included.
 void copy_past_caches(std::byte* to, const std::byte* from, std::size_t bytes) noexcept;
 
-}  // namespace headrace::core
+}  // namespace headrace::kernels

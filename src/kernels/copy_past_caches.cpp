@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/copy_past_caches.h"
+#include "kernels/copy_past_caches.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 
 #ifdef __SSE2__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
-namespace headrace::core {
+namespace headrace::kernels {
 
 namespace {
 
@@ -49,4 +49,4 @@ void copy_past_caches(std::byte* to, const std::byte* from, std::size_t bytes) n
   std::copy_n(from + done, bytes - done, to + done);
 }
 
-}  // namespace headrace::core
+}  // namespace headrace::kernels
