@@ -17,8 +17,9 @@ find_path(HEADRACE_CUDA_DRIVER_INCLUDE cudaTypedefs.h
 mark_as_advanced(HEADRACE_CUDA_DRIVER_INCLUDE)
 execute_process(COMMAND "${HEADRACE_NVCC}" --version
   OUTPUT_VARIABLE headrace_nvcc_text ERROR_QUIET RESULT_VARIABLE headrace_nvcc_result)
-string(REGEX MATCH "release ([0-9]+)\\.([0-9]+)" headrace_nvcc_release "${headrace_nvcc_text}")
-if(NOT headrace_nvcc_result EQUAL 0 OR CMAKE_MATCH_1 VERSION_LESS 12)
+string(REGEX MATCH "release ([0-9]+\\.[0-9]+)" headrace_nvcc_release "${headrace_nvcc_text}")
+set(headrace_nvcc_version "${CMAKE_MATCH_1}")
+if(NOT headrace_nvcc_result EQUAL 0 OR headrace_nvcc_version VERSION_LESS 12)
   set(headrace_missing "${HEADRACE_NVCC} is not CUDA 12 or newer")
 elseif(NOT HEADRACE_CUDA_DRIVER_INCLUDE)
   set(headrace_missing "cudaTypedefs.h, of CUDA's headers, is not found beside ${HEADRACE_NVCC}")
