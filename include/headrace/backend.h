@@ -45,7 +45,10 @@ struct DeviceCaps {
   std::size_t granularity = 256;
 };
 
-/// One allocation of a backend.
+/// What work of a device may do with host memory of the caller's.
+enum class HostAccess : std::uint8_t { read_only, read_write };
+
+/// One allocation of a backend, or host memory that was registered with it.
 struct MemoryBlock {
   std::uint64_t handle = 0;   ///< Address or buffer object.
   std::byte* host = nullptr;  ///< Where the host sees it; null when it does not.
@@ -213,6 +216,18 @@ class HEADRACE_EXPORT BackendDevice {
 
   /// Gives memory back that no work uses any more.
   virtual void release(const MemoryBlock& block) noexcept = 0;
+
+  /// Makes `size` > 0 bytes of host memory that the caller owns a place that commands copy from,
+  /// and with `read_write` to, at the rate of memory of `allocate`'s. Whoever asks sees to it that
+  /// no two ranges overlap and that the memory stays mapped.
+  ///
+  /// \throws Error  `unsupported`, as the default does, where the device cannot or the memory is of
+  ///                a kind that it cannot take; `invalid_argument`; `out_of_memory`, of the host's;
+  ///                `device_lost`.
+  virtual MemoryBlock register_host(std::byte* memory, std::size_t size, HostAccess access);
+
+  /// Ends what `register_host` began, when no work uses the memory any more.
+  virtual void unregister_host(const MemoryBlock& block) noexcept;
 
   /// The stream that work without a stream goes to.
   virtual std::shared_ptr<BackendStream> default_stream() = 0;

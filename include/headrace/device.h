@@ -3,9 +3,12 @@
 
 #include "headrace/backend.h"
 #include "headrace/export.h"
+#include "headrace/host_registration.h"
 #include "headrace/stream.h"
 
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -47,6 +50,25 @@ class HEADRACE_EXPORT Device {
   ///
   /// \throws Error  `unsupported` when the backend has no such streams; `invalid_argument`.
   [[nodiscard]] Stream adopt_stream(NativeHandle handle) const;
+
+  /// Makes `bytes`, host memory of the caller's such as a vector or a mapped file, memory that this
+  /// device copies from directly, at the link's rate. Where it copies from any host memory this
+  /// costs nothing. No bytes are valid.
+  ///
+  /// Registering reads what is not in memory and keeps it there; 1 GiB in the page cache takes some
+  /// 40 ms. What is locked counts against no manager's limit.
+  /// Life: see HostRegistration. Threads: safe from any thread.
+  /// \throws Error  `invalid_argument` when a part of it is registered already, with this device,
+  /// or
+  ///                on cuda by anybody in the process, or is not mapped; `unsupported` when the
+  ///                device cannot take such memory; `out_of_memory` when no more can be locked;
+  ///                `device_lost`.
+  [[nodiscard]] HostRegistration register_host(std::span<const std::byte> bytes) const;
+
+  /// The same for memory that the device may write too, as the target of `Tensor::copy_to`.
+  ///
+  /// \throws Error  `invalid_argument` also where `bytes` cannot be written.
+  [[nodiscard]] HostRegistration register_host_writable(std::span<std::byte> bytes) const;
 
   /// Waits until all work of every stream of Headrace's on this device is done.
   ///

@@ -4,6 +4,7 @@
 #include "headrace/completion.h"
 #include "headrace/data_type.h"
 #include "headrace/export.h"
+#include "headrace/host_registration.h"
 #include "headrace/memory_manager.h"
 #include "headrace/stats.h"
 #include "headrace/tensor.h"
@@ -105,6 +106,19 @@ class HEADRACE_EXPORT StagingBufferPool {
   /// \throws Error  `invalid_argument` when `filled` is empty or of another pool, or smaller than
   ///                `target`; then `filled` is unchanged.
   Completion transfer_to_gpu(StagingBuffer&& filled, const Tensor& target);
+
+  /// Copies bytes of `source`, as many as `target` has, from `offset` on, to `target` and returns
+  /// without waiting for the copy. Nothing is copied on the host and no staging buffer is taken.
+  ///
+  /// Order: after the work that uses `target`. Life: the bytes are read until the completion is
+  /// done and must not change before; the end of `source` waits for it.
+  ///
+  /// \returns The completion that is done when `target` holds the bytes.
+  /// \throws Error  `invalid_argument` when `source` is empty, of another device or ends before
+  ///                them, and nothing was copied; `device_lost`.
+  Completion transfer_to_gpu(const HostRegistration& source,
+                             std::size_t offset,
+                             const Tensor& target);
 
   /// Waits until every transfer begun before is done. \throws Error  `device_lost`.
   void wait_for_transfer_completion();

@@ -4,6 +4,7 @@
 #include "headrace/data_type.h"
 #include "headrace/device_type.h"
 #include "headrace/export.h"
+#include "headrace/host_registration.h"
 #include "headrace/memory_manager.h"
 #include "headrace/native_handle.h"
 #include "headrace/shape.h"
@@ -105,6 +106,22 @@ class HEADRACE_EXPORT Tensor {
   /// Order: between tensors of one device the host does not wait; between two devices it does.
   /// \throws Error  `invalid_argument` when type or shape differ; nothing is changed.
   void copy_from(const Tensor& source, const Stream& stream = {});
+
+  /// Copies bytes of `source`, as many as this tensor has, from `offset` on, directly: in one copy
+  /// of the device's, or where the host sees this tensor's memory by the host.
+  ///
+  /// Waits: until they are copied.
+  /// \throws Error  `invalid_argument` when `source` is empty, of another device or ends before
+  /// them,
+  ///                or the device's default stream is captured; nothing is changed. What the copy
+  ///                fails with.
+  void copy_from(const HostRegistration& source, std::size_t offset = 0);
+
+  /// Copies the elements to `offset` of `target`, likewise. Waits: until they are there.
+  ///
+  /// Throws what the last copy, transfer or conversion into the tensor's storage failed with.
+  /// \throws Error  as `copy_from`; `invalid_argument` also when `target` is for reading alone.
+  void copy_to(const HostRegistration& target, std::size_t offset = 0) const;
 
   /// The elements, on the host. Waits: until work that writes this tensor is done.
   ///

@@ -30,6 +30,8 @@ enum class MockCall {
   signal,
   wait_for,   ///< One stream made to wait for another.
   host_wait,  ///< The host waiting for a marker.
+  register_host,
+  unregister_host,
 };
 
 /// How a MockDevice behaves.

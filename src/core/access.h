@@ -7,6 +7,7 @@
 #include "headrace/buffer.h"
 #include "headrace/completion.h"
 #include "headrace/device.h"
+#include "headrace/host_registration.h"
 #include "headrace/memory_manager.h"
 #include "headrace/stream.h"
 #include "headrace/tensor.h"
@@ -57,6 +58,17 @@ struct DeviceAccess {
     return device;
   }
   static const std::shared_ptr<DeviceState>& state(const Device& device) { return device.state_; }
+};
+
+struct RegistrationAccess {
+  static HostRegistration make(std::shared_ptr<HostRange> range) {
+    HostRegistration registration;
+    registration.range_ = std::move(range);
+    return registration;
+  }
+  static const std::shared_ptr<HostRange>& range(const HostRegistration& registration) {
+    return registration.range_;
+  }
 };
 
 struct BufferAccess {

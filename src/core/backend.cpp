@@ -16,6 +16,14 @@ std::shared_ptr<BackendStream> BackendDevice::adopt_stream(NativeHandle) {
               "Streams made by other code cannot be adopted on " + info().spec + ".");
 }
 
+MemoryBlock BackendDevice::register_host(std::byte*, std::size_t size, HostAccess) {
+  throw Error(ErrorCode::unsupported,
+              "Host memory cannot be registered with " + info().spec + ", asked for " +
+                  std::to_string(size) + " bytes; staged copies serve every device.");
+}
+
+void BackendDevice::unregister_host(const MemoryBlock&) noexcept {}
+
 void Outcome::fail(std::exception_ptr error) noexcept {
   const std::scoped_lock lock(mutex_);
   if (!error_) {

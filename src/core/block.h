@@ -30,6 +30,9 @@ struct Span;
 class alignas(64) Block {
  public:
   Block() = default;
+  /// A block of no pool, whose memory is the caller's.
+  explicit Block(const MemoryBlock& memory)
+      : capacity_(memory.size), device_type_(DeviceType::cpu), memory_(memory) {}
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
   ~Block() = default;
@@ -75,6 +78,8 @@ class alignas(64) Block {
   void wait_to_write();
   /// Whether a wait for its uses is possible now; see StreamState::has_marker.
   [[nodiscard]] bool can_be_waited_for();
+  /// Adds the work that uses it to `uses`.
+  void add_all_to(UseList& uses);
 
  private:
   friend class BlockList;
@@ -110,7 +115,6 @@ class alignas(64) Block {
   /// The same for all uses, which `stream` then need not wait for.
   bool cover_if_used_only_on(const StreamState& stream);
   void add_writers_to(UseList& uses);
-  void add_all_to(UseList& uses);
 
   // What a take and a return on a hit touch lies in one cache line.
   MemoryPool* pool_ = nullptr;

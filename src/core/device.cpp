@@ -4,6 +4,7 @@
 #include "headrace/error.h"
 
 #include "core/access.h"
+#include "core/host_range.h"
 
 namespace headrace {
 
@@ -27,6 +28,17 @@ Stream Device::make_stream() const {
 }
 Stream Device::adopt_stream(NativeHandle handle) const {
   return opened(state_).adopt_stream(handle);
+}
+HostRegistration Device::register_host(std::span<const std::byte> bytes) const {
+  opened(state_);
+  auto* place = const_cast<std::byte*>(bytes.data());  // Nothing is written there.
+  return core::RegistrationAccess::make(core::make_shared_here<core::HostRange>(
+      state_, std::span(place, bytes.size()), HostAccess::read_only));
+}
+HostRegistration Device::register_host_writable(std::span<std::byte> bytes) const {
+  opened(state_);
+  return core::RegistrationAccess::make(
+      core::make_shared_here<core::HostRange>(state_, bytes, HostAccess::read_write));
 }
 void Device::synchronize() const {
   if (!opened(state_).synchronize()) {

@@ -7,8 +7,12 @@
 #include "core/log.h"
 #include "core/memory_pool.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -47,7 +51,7 @@ DeviceState::~DeviceState() {
   std::vector<Grave> later;
   for (Grave& grave : graves_) {
     if (end_of_uses(grave.uses)) {
-      backend_->release(grave.memory);
+      grave.give_back_to(*backend_);
     } else {
       later.push_back(std::move(grave));
     }
@@ -58,7 +62,7 @@ DeviceState::~DeviceState() {
         while (!end_of_uses(grave.uses)) {
           std::this_thread::sleep_for(kLook);
         }
-        backend->release(grave.memory);
+        grave.give_back_to(*backend);
       }
     }).detach();
   }
@@ -127,13 +131,69 @@ bool DeviceState::synchronize() {
   return is_all;
 }
 
+MemoryBlock DeviceState::register_host(std::span<std::byte> memory, HostAccess access) {
+  require_current();
+  if (memory.empty()) {
+    return {};
+  }
+  enter(memory);
+  try {
+    return backend_->register_host(memory.data(), memory.size(), access);
+  } catch (...) {
+    const std::scoped_lock lock(mutex_);
+    registered_.erase(memory.data());
+    throw;
+  }
+}
+
+void DeviceState::enter(std::span<std::byte> memory) {
+  const std::scoped_lock lock(mutex_);
+  const std::less<> before;
+  const auto next = registered_.lower_bound(memory.data() + memory.size());
+  if (next != registered_.begin()) {
+    const auto& [begin, bytes] = *std::prev(next);
+    if (before(memory.data(), begin + bytes)) {
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("{} bytes at {} overlap the {} at {}, which are registered with {} "
+                              "already.",
+                              memory.size(),
+                              fmt::ptr(memory.data()),
+                              bytes,
+                              fmt::ptr(begin),
+                              info_.spec));
+    }
+  }
+  registered_.emplace(memory.data(), memory.size());
+}
+
+void DeviceState::unregister_host(const MemoryBlock& memory, UseList&& uses) noexcept {
+  if (memory.size == 0) {
+    return;
+  }
+  bury({memory, std::move(uses), true});
+  const std::scoped_lock lock(mutex_);
+  registered_.erase(memory.host);
+}
+
+void DeviceState::Grave::give_back_to(BackendDevice& backend) const noexcept {
+  if (is_registered) {
+    backend.unregister_host(memory);
+  } else {
+    backend.release(memory);
+  }
+}
+
 void DeviceState::bury(const MemoryBlock& memory, UseList&& uses) noexcept {
-  if (uses.all_complete()) {
-    backend_->release(memory);
+  bury({memory, std::move(uses)});
+}
+
+void DeviceState::bury(Grave grave) noexcept {
+  if (grave.uses.all_complete()) {
+    grave.give_back_to(*backend_);
     return;
   }
   const std::scoped_lock lock(mutex_);
-  graves_.push_back({memory, std::move(uses)});
+  graves_.push_back(std::move(grave));
 }
 
 void DeviceState::enlist(const std::shared_ptr<PoolLink>& pool) {
@@ -179,7 +239,7 @@ void DeviceState::reap() noexcept {
     if (!grave.uses.all_complete()) {
       return false;
     }
-    backend_->release(grave.memory);
+    grave.give_back_to(*backend_);
     return true;
   });
   const std::scoped_lock lock(mutex_);

@@ -8,8 +8,11 @@
 #include "core/process.h"
 #include "core/timeline.h"
 
+#include <cstddef>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 namespace headrace::core {
@@ -62,6 +65,14 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   /// \returns Whether that was all.
   bool synchronize();
 
+  /// Registers memory of the caller's; no bytes give a block of no memory.
+  ///
+  /// \throws Error  `invalid_argument` when a part of it is registered already; else as
+  ///                `BackendDevice::register_host`.
+  MemoryBlock register_host(std::span<std::byte> memory, HostAccess access);
+  /// Ends that once `uses` are over: at once, or at a later `reap`.
+  void unregister_host(const MemoryBlock& memory, UseList&& uses) noexcept;
+
   /// Releases `memory` once `uses` are over: at once, or at a later `reap`.
   void bury(const MemoryBlock& memory, UseList&& uses) noexcept;
 
@@ -78,7 +89,13 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   struct Grave {
     MemoryBlock memory;
     UseList uses;
+    bool is_registered = false;  // the caller's memory, to be unregistered; else to be released
+
+    void give_back_to(BackendDevice& backend) const noexcept;
   };
+  void bury(Grave grave) noexcept;
+  /// Notes a range before it is registered, which takes long. \throws Error  `invalid_argument`.
+  void enter(std::span<std::byte> memory);
   Stream adopt(std::shared_ptr<BackendStream> backend, StreamState::Owner owner);
   void require_current() const { process_.require_current("The device"); }
 
@@ -95,6 +112,8 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   std::vector<std::shared_ptr<StreamState>> retired_;  // guarded by mutex_
   std::vector<Grave> graves_;                          // guarded by mutex_
   std::vector<std::weak_ptr<PoolLink>> pools_;         // guarded by mutex_
+  // Ranges of the caller's memory by where they begin, and bytes of each. Guarded by mutex_.
+  std::map<std::byte*, std::size_t> registered_;
 };
 
 }  // namespace headrace::core

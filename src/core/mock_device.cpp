@@ -152,6 +152,17 @@ void MockState::release(const MemoryBlock& block) noexcept {
   ::operator delete (memory, std::align_val_t{kAlignment});
 }
 
+MemoryBlock MockState::register_host(std::byte* memory, std::size_t size, HostAccess) {
+  const std::scoped_lock lock(mutex_);
+  called_locked(MockCall::register_host);
+  return {reinterpret_cast<std::uint64_t>(memory), memory, size, HandleKind::pointer};
+}
+
+void MockState::unregister_host(const MemoryBlock& /*block*/) noexcept {
+  const std::scoped_lock lock(mutex_);
+  ++counts_.at(static_cast<std::size_t>(MockCall::unregister_host));
+}
+
 std::shared_ptr<BackendStream> MockState::make_stream_locked(std::size_t queue) {
   timelines_.push_back({queue, 0});
   return std::make_shared<MockStream>(shared_from_this(), timelines_.back());

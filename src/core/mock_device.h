@@ -36,6 +36,8 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
   [[nodiscard]] DeviceCaps caps() const override;
   MemoryBlock allocate(DeviceType device_type, std::size_t size) override;
   void release(const MemoryBlock& block) noexcept override;
+  MemoryBlock register_host(std::byte* memory, std::size_t size, HostAccess access) override;
+  void unregister_host(const MemoryBlock& block) noexcept override;
   std::shared_ptr<BackendStream> default_stream() override;
   std::shared_ptr<BackendStream> make_stream() override;
   std::shared_ptr<BackendStream> adopt_stream(NativeHandle handle) override;
@@ -93,7 +95,7 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
     ErrorCode code;
   };
 
-  static constexpr std::size_t kCalls = static_cast<std::size_t>(MockCall::host_wait) + 1;
+  static constexpr std::size_t kCalls = static_cast<std::size_t>(MockCall::unregister_host) + 1;
 
   void called_locked(MockCall call);
   void require_present_locked() const;

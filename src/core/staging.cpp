@@ -3,6 +3,7 @@
 
 #include "headrace/error.h"
 
+#include "core/host_range.h"
 #include "core/process.h"
 #include "core/staging_pool.h"
 
@@ -106,6 +107,13 @@ Completion StagingBufferPool::transfer(std::span<const std::byte> bytes,
 
 Completion StagingBufferPool::transfer_to_gpu(StagingBuffer&& filled, const Tensor& target) {
   return made(state_).transfer(std::move(filled), target);
+}
+
+Completion StagingBufferPool::transfer_to_gpu(const HostRegistration& source,
+                                              std::size_t offset,
+                                              const Tensor& target) {
+  StagingPoolState& pool = made(state_);
+  return pool.transfer(core::range_of(source, "transfer_to_gpu"), offset, target);
 }
 
 void StagingBufferPool::wait_for_transfer_completion() {

@@ -5,6 +5,7 @@
 #include "headrace/memory_tag.h"
 
 #include "core/access.h"
+#include "core/host_range.h"
 #include "core/log.h"
 #include "core/storage.h"
 #include "core/tag_table.h"
@@ -211,6 +212,20 @@ Completion StagingPoolState::transfer(StagingBuffer&& filled, const Tensor& targ
   block.after_write(stream.point(), outcome);
   note_transfer(target.size_bytes());
   return CompletionAccess::make(std::make_shared<CompletionState>(ticket, outcome));
+}
+
+Completion StagingPoolState::transfer(HostRange& source, std::size_t offset, const Tensor& target) {
+  require_target(target);
+  source.require_fits(target, offset, "transfer_to_gpu");
+  if (target.size_bytes() == 0) {
+    return {};
+  }
+  StreamState& stream = *StreamAccess::state(stream_);
+  auto outcome = submit_from_range(stream, source, offset, target);
+  Ticket ticket = stream.mark();
+  note_transfer(target.size_bytes());
+  return CompletionAccess::make(
+      std::make_shared<CompletionState>(std::move(ticket), std::move(outcome)));
 }
 
 void StagingPoolState::wait_for_all() {

@@ -16,6 +16,7 @@
 
 namespace headrace::core {
 
+class HostRange;
 class StagingPoolState;
 
 /// One staging buffer's memory.
@@ -37,6 +38,7 @@ class StagingPoolState : public std::enable_shared_from_this<StagingPoolState> {
   void put_back(std::shared_ptr<StagingSlot> slot) noexcept;
   Completion transfer(std::span<const std::byte> bytes, const Tensor& target);
   Completion transfer(StagingBuffer&& filled, const Tensor& target);
+  Completion transfer(HostRange& source, std::size_t offset, const Tensor& target);
   void wait_for_all();
   [[nodiscard]] StagingPoolStats stats();
   void cleanup() noexcept;

@@ -89,12 +89,10 @@ std::exception_ptr submit_all_or_part(StreamState& stream, std::shared_ptr<Submi
 }
 
 void run_on(StreamState& stream,
-            const Tensor& from,
-            const Tensor& to,
+            Block& source,
+            Block& target,
             Command command,
             std::shared_ptr<Outcome> outcome) {
-  Block& source = TensorAccess::storage(from)->block();
-  Block& target = TensorAccess::storage(to)->block();
   source.before_read(stream);
   target.before_write(stream);
   auto submission = std::make_shared<Submission>();
@@ -104,6 +102,18 @@ void run_on(StreamState& stream,
   const Ticket end = stream.point();
   source.after_read(end);
   target.after_write(end, std::move(outcome));
+}
+
+void run_on(StreamState& stream,
+            const Tensor& from,
+            const Tensor& to,
+            Command command,
+            std::shared_ptr<Outcome> outcome) {
+  run_on(stream,
+         TensorAccess::storage(from)->block(),
+         TensorAccess::storage(to)->block(),
+         std::move(command),
+         std::move(outcome));
 }
 
 }  // namespace headrace::core

@@ -65,8 +65,15 @@ bool has_work(const Tensor& from, const Tensor& to, const char* call);
 /// of one that did not. \returns The failure, or null.
 std::exception_ptr submit_all_or_part(StreamState& stream, std::shared_ptr<Submission> submission);
 
-/// Submits one command to `stream` between the waits and notes that its tensors need. `outcome` is
-/// what reads of `to` will look at: one for several commands that write parts of it.
+/// Submits one command to `stream` between the waits and notes that its memory needs. `outcome` is
+/// what reads of `target` will look at: one for several commands that write parts of it.
+void run_on(StreamState& stream,
+            Block& source,
+            Block& target,
+            Command command,
+            std::shared_ptr<Outcome> outcome);
+
+/// The same between tensors.
 void run_on(StreamState& stream,
             const Tensor& from,
             const Tensor& to,

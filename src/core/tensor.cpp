@@ -5,6 +5,7 @@
 
 #include "core/access.h"
 #include "core/bounce.h"
+#include "core/host_range.h"
 #include "core/storage.h"
 
 #include <fmt/format.h>
@@ -173,6 +174,34 @@ void Tensor::copy_to_host(std::span<std::byte> bytes) const {
     return;
   }
   core::fetch_to_host(*this, bytes);
+}
+
+void Tensor::copy_from(const HostRegistration& source, std::size_t offset) {
+  core::HostRange& range = core::range_of(source, "Tensor::copy_from");
+  range.require_fits(*this, offset, "Tensor::copy_from");
+  if (size_bytes_ == 0) {
+    return;
+  }
+  if (core::memory_of(*this).host != nullptr) {
+    copy_from_host(range.memory().subspan(offset, size_bytes_), dtype_);
+    return;
+  }
+  core::copy_from_range(*this, range, offset);
+}
+
+void Tensor::copy_to(const HostRegistration& target, std::size_t offset) const {
+  core::HostRange& range = core::range_of(target, "Tensor::copy_to");
+  range.require_fits(*this, offset, "Tensor::copy_to");
+  range.require_writable("Tensor::copy_to");
+  if (size_bytes_ == 0) {
+    return;
+  }
+  if (core::memory_of(*this).host != nullptr) {
+    range.block().wait_to_write();  // Copies out of it may be on their way.
+    copy_to_host(range.memory().subspan(offset, size_bytes_));
+    return;
+  }
+  core::copy_to_range(*this, range, offset);
 }
 
 void Tensor::touch_host(void* place, std::size_t bytes) const {

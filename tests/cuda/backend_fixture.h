@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -73,6 +74,32 @@ class Block {
   template <class T>
   [[nodiscard]] T* host() const {
     return reinterpret_cast<T*>(block_.host);
+  }
+
+ private:
+  std::shared_ptr<BackendDevice> device_;
+  MemoryBlock block_;
+};
+
+/// Memory of a test's own that is registered with a device, until it goes.
+class Registered {
+ public:
+  Registered(std::shared_ptr<BackendDevice> device,
+             std::span<const std::byte> memory,
+             HostAccess access)
+      : device_(std::move(device)),
+        block_(
+            device_->register_host(const_cast<std::byte*>(memory.data()), memory.size(), access)) {}
+  Registered(std::shared_ptr<BackendDevice> device,
+             const std::vector<std::uint8_t>& values,
+             HostAccess access)
+      : Registered(std::move(device), std::as_bytes(std::span(values)), access) {}
+  Registered(const Registered&) = delete;
+  Registered& operator=(const Registered&) = delete;
+  ~Registered() { device_->unregister_host(block_); }
+
+  [[nodiscard]] MemoryView at(std::size_t offset = 0) const {
+    return {block_.handle, offset, block_.host + offset};
   }
 
  private:
@@ -164,8 +191,15 @@ class CudaTest : public testing::Test {
   /// How many objects of each kind the driver has.
   [[nodiscard]] std::map<std::string, int> living() const {
     std::map<std::string, int> all;
-    for (const char* kind :
-         {"memory", "host memory", "stream", "event", "graph", "graph exec", "module", "context"}) {
+    for (const char* kind : {"memory",
+                             "host memory",
+                             "registered memory",
+                             "stream",
+                             "event",
+                             "graph",
+                             "graph exec",
+                             "module",
+                             "context"}) {
       all[kind] = driver_->live(kind);
     }
     return all;

@@ -33,6 +33,7 @@ class Round {
   /// \throws Error, or std::runtime_error when a result is wrong.
   void run() {
     work_of_each_kind();
+    registered();
     batches();
     launches();
     adopted();
@@ -87,6 +88,18 @@ class Round {
     require(host.host<std::uint8_t>()[82] == 7, "fill of bytes");
     require(host.host<std::uint16_t>()[43] == 0x0908, "fill of 2 bytes");
     require(host.host<std::uint32_t>()[22] == 0x0c0b0a09, "fill of 4 bytes");
+  }
+
+  void registered() {
+    std::vector<std::uint8_t> values(kCount, 3);
+    const Registered own(device_, values, HostAccess::read_write);
+    const Block gpu(device_, DeviceType::gpu, kCount);
+    told(queue_.submit({copy(own.at(), gpu.at(), kCount),
+                        fill(gpu.at(10), 4, 1, 10),
+                        copy(gpu.at(10), own.at(500), 10)}));
+    queue_.finish();
+    outcome();
+    require(values[0] == 3 && values[500] == 4 && values[510] == 3, "registered memory");
   }
 
   void batches() {

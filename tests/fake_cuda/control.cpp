@@ -19,6 +19,9 @@ int live(const std::string& kind) {
   if (kind == "memory" || kind == "host memory") {
     return live_allocations(kind == "host memory");
   }
+  if (kind == "registered memory") {
+    return live_registrations();
+  }
   if (kind == "stream") {
     return live_streams();
   }

@@ -91,19 +91,18 @@ CUresult free_at(std::uintptr_t address, bool is_host) {
   if (const CUresult result = may_call_unsafe(); result != CUDA_SUCCESS) {
     return result;
   }
-  const auto found = state().living.find(address);
-  if (found == state().living.end() || found->second->is_host != is_host) {
+  const std::shared_ptr<Allocation> allocation = allocation_at(address);
+  if (!allocation || allocation->is_host != is_host || allocation->is_registered) {
     violate("memory was freed that nobody holds");
     return CUDA_ERROR_INVALID_VALUE;
   }
-  const std::shared_ptr<Allocation> allocation = found->second;
   if (const CUresult result = state_of(allocation->context); result != CUDA_SUCCESS) {
     return result;
   }
   if (const CUresult result = synchronize(allocation->context); result != CUDA_SUCCESS) {
     return result;
   }
-  state().living.erase(address);
+  remove_allocation(address);
   return CUDA_SUCCESS;
 }
 
@@ -132,7 +131,22 @@ Allocation::Allocation(std::shared_ptr<Context> owner, std::size_t bytes, bool o
   std::memset(storage + whole - std::min(whole, kPage), kJunk, std::min(whole, kPage));
 }
 
+Allocation::Allocation(std::shared_ptr<Context> owner,
+                       std::byte* memory,
+                       std::size_t bytes,
+                       bool read_only)
+    : context(std::move(owner)),
+      size(bytes),
+      is_host(true),
+      is_registered(true),
+      is_read_only(read_only),
+      address(reinterpret_cast<std::uintptr_t>(memory)),
+      storage(memory) {}
+
 Allocation::~Allocation() {
+  if (is_registered) {
+    return;
+  }
   if (is_host) {
     std::free(storage);
   } else {
@@ -162,13 +176,42 @@ Place place_of(std::uintptr_t address, std::size_t size) {
   return {Place::Kind::pageable, nullptr, reinterpret_cast<std::byte*>(address)};
 }
 
+std::shared_ptr<Allocation> allocation_at(std::uintptr_t address) {
+  const auto found = state().living.find(address);
+  return found == state().living.end() ? nullptr : found->second;
+}
+
+bool overlaps_allocation(std::uintptr_t address, std::size_t size) {
+  return std::ranges::any_of(state().living, [&](const auto& entry) {
+    return entry.first < address + size && address < entry.first + entry.second->size;
+  });
+}
+
+bool has_room_on_host(std::size_t bytes) {
+  return bytes <= state().host_limit && used_of(-1) <= state().host_limit - bytes;
+}
+
+void add_allocation(std::shared_ptr<Allocation> allocation) {
+  state().living.emplace(allocation->address, std::move(allocation));
+}
+
+void remove_allocation(std::uintptr_t address) {
+  state().living.erase(address);
+}
+
 void limit_memory(int device, std::size_t bytes) {
   (device < 0 ? state().host_limit : state().limit.at(static_cast<std::size_t>(device))) = bytes;
 }
 
 int live_allocations(bool on_host) {
+  return static_cast<int>(std::ranges::count_if(state().living, [&](const auto& entry) {
+    return entry.second->is_host == on_host && !entry.second->is_registered;
+  }));
+}
+
+int live_registrations() {
   return static_cast<int>(std::ranges::count_if(
-      state().living, [&](const auto& entry) { return entry.second->is_host == on_host; }));
+      state().living, [](const auto& entry) { return entry.second->is_registered; }));
 }
 
 void drop_memory_of(const Context& context) {
@@ -212,7 +255,7 @@ CUresult fake_cuMemAlloc(CUdeviceptr* address, std::size_t size) {
   }
   auto allocation = std::make_shared<Allocation>(context, size, false);
   *address = allocation->address;
-  state().living.emplace(allocation->address, std::move(allocation));
+  add_allocation(std::move(allocation));
   return CUDA_SUCCESS;
 }
 
@@ -234,12 +277,12 @@ CUresult fake_cuMemHostAlloc(void** address, std::size_t size, unsigned /*flags*
   if (size == 0) {
     return CUDA_ERROR_INVALID_VALUE;
   }
-  if (size > state().host_limit || used_of(-1) > state().host_limit - size) {
+  if (!has_room_on_host(size)) {
     return CUDA_ERROR_OUT_OF_MEMORY;
   }
   auto allocation = std::make_shared<Allocation>(context, size, true);
   *address = allocation->storage;
-  state().living.emplace(allocation->address, std::move(allocation));
+  add_allocation(std::move(allocation));
   return CUDA_SUCCESS;
 }
 

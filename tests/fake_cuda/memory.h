@@ -11,9 +11,12 @@ namespace headrace::fake_cuda {
 
 struct Context;
 
-/// Memory of a device, whose addresses the host cannot touch, or page-locked memory of the host's.
+/// Memory of a device, whose addresses the host cannot touch, or page-locked memory of the host's:
+/// the driver's, or the program's own that it registered.
 struct Allocation {
   Allocation(std::shared_ptr<Context> owner, std::size_t bytes, bool on_host);
+  /// Of the program's own.
+  Allocation(std::shared_ptr<Context> owner, std::byte* memory, std::size_t bytes, bool read_only);
   Allocation(const Allocation&) = delete;
   Allocation& operator=(const Allocation&) = delete;
   ~Allocation();
@@ -21,6 +24,8 @@ struct Allocation {
   std::shared_ptr<Context> context;
   std::size_t size = 0;
   bool is_host = false;
+  bool is_registered = false;    ///< The program's own, which is host memory too.
+  bool is_read_only = false;     ///< The device may not write it.
   std::uintptr_t address = 0;    ///< What programs know.
   std::byte* storage = nullptr;  ///< Where the bytes are.
 };
@@ -37,8 +42,18 @@ struct Place {
 /// the address is a device's, or cross its end.
 Place place_of(std::uintptr_t address, std::size_t size);
 
+/// The allocation that begins at `address`, or null.
+std::shared_ptr<Allocation> allocation_at(std::uintptr_t address);
+/// Whether any byte of a range is in an allocation.
+bool overlaps_allocation(std::uintptr_t address, std::size_t size);
+/// Whether the host may have `bytes` more in page-locked memory.
+bool has_room_on_host(std::size_t bytes);
+void add_allocation(std::shared_ptr<Allocation> allocation);
+void remove_allocation(std::uintptr_t address);
+
 void limit_memory(int device, std::size_t bytes);
 int live_allocations(bool on_host);
+int live_registrations();
 /// Frees what belongs to a context.
 void drop_memory_of(const Context& context);
 

@@ -25,17 +25,27 @@ Place checked_place(std::uintptr_t address, std::size_t bytes, const char* what)
   return place;
 }
 
+bool can_be_written(const Place& place) {
+  if (place.allocation && place.allocation->is_read_only) {
+    violate("memory was to be written that is registered for reading alone");
+    return false;
+  }
+  return place.kind != Place::Kind::invalid;
+}
+
 struct Check {
   CUresult operator()(const Copy& copy) const {
     const bool is_good =
         checked_place(copy.from, copy.bytes, "a copy from").kind != Place::Kind::invalid &&
-        checked_place(copy.to, copy.bytes, "a copy to").kind != Place::Kind::invalid;
+        can_be_written(checked_place(copy.to, copy.bytes, "a copy to"));
     return is_good ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
   }
   CUresult operator()(const Fill& fill) const {
     const Place place = checked_place(fill.to, fill.count * fill.element_bytes, "a fill of");
     const bool is_good = place.kind == Place::Kind::device || place.kind == Place::Kind::pinned;
-    return is_good && fill.to % fill.element_bytes == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    return is_good && can_be_written(place) && fill.to % fill.element_bytes == 0
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_INVALID_VALUE;
   }
   template <class Other>
   CUresult operator()(const Other& /*work*/) const {

@@ -47,6 +47,8 @@ struct Family {
   CommandBuffer command = commands.get_buffer();
   StagingBufferPool staging{manager, 2, kBytes};
   StagingBuffer staged = staging.get_buffer();
+  std::vector<std::byte> own = std::vector<std::byte>(16);
+  HostRegistration registration = device.register_host_writable(own);
   Completion completion;
   AsyncDataLoader loader{std::make_shared<testing::CountingSource>(100), loader_config(manager)};
   GPUBatch batch;
@@ -115,6 +117,13 @@ struct Family {
         {"transfer_to_gpu", [this, values] { staging.transfer_to_gpu(values, tensor); }},
         {"transfer of a staging buffer",
          [this] { staging.transfer_to_gpu(std::move(staged), tensor); }},
+        {"transfer of registered memory",
+         [this] { staging.transfer_to_gpu(registration, 0, tensor); }},
+        {"copy_from registered memory", [this] { tensor.copy_from(registration); }},
+        {"copy_to", [this] { tensor.copy_to(registration); }},
+        {"register_host", [this] { static_cast<void>(device.register_host(own)); }},
+        {"register_host_writable",
+         [this] { static_cast<void>(device.register_host_writable(own)); }},
         {"wait_for_transfer_completion", [this] { staging.wait_for_transfer_completion(); }},
         {"StagingBufferPool::stats", [this] { static_cast<void>(staging.stats()); }},
         {"new staging pool", [this] { const StagingBufferPool another(manager, 1); }},
@@ -148,6 +157,7 @@ struct Family {
     commands.cleanup();
     staging.return_buffer(std::move(staged));
     staging.cleanup();
+    registration.reset();
     batch.release(stream);
     loader.stop();
   }

@@ -41,8 +41,8 @@ struct Control {
   /// Pieces of work not done yet.
   int (*pending)();
 
-  /// Objects alive: "memory", "host memory", "stream", "event", "graph", "graph exec", "module",
-  /// "context".
+  /// Objects alive: "memory", "host memory", "registered memory", "stream", "event", "graph",
+  /// "graph exec", "module", "context".
   int (*live)(const std::string& kind);
   /// What was done that a real driver may crash on or answer with wrong data. Forgets it.
   std::vector<std::string> (*take_violations)();

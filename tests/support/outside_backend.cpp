@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -30,7 +31,9 @@ struct Record {
   std::vector<std::string> violations;
   std::vector<std::string> labels;
   std::map<std::uint64_t, MemoryBlock> blocks;  // by handle
-  std::map<std::uint64_t, std::byte*> memory;   // by handle: of the malloc, fence included
+  std::map<std::uint64_t, std::byte*> memory;   // by handle: the first byte of a block
+  std::set<std::uint64_t> registered;           // handles of the library's users' own memory
+  std::set<std::uint64_t> read_only;            // those that no work may write
   std::uint64_t last_handle = 0;
   std::atomic<std::size_t> submissions{0};
   std::atomic<bool> fail_copy{false};
@@ -63,7 +66,18 @@ std::byte* resolve(const MemoryView& view, std::size_t bytes, const char* work) 
   if (view.host != nullptr && view.host != block->second.host + view.offset) {
     record().violations.push_back(std::string(work) + " has the wrong host address");
   }
-  return record().memory.at(view.handle) + kFence + view.offset;
+  return record().memory.at(view.handle) + view.offset;
+}
+
+/// The same for a place that is written.
+std::byte* resolve_target(const MemoryView& view, std::size_t bytes, const char* work) {
+  std::byte* place = resolve(view, bytes, work);
+  const std::scoped_lock lock(record().mutex);
+  if (record().read_only.contains(view.handle)) {
+    record().violations.push_back(std::string(work) + " writes memory registered for reading");
+    return nullptr;
+  }
+  return place;
 }
 
 std::uint64_t load(DataType dtype, const std::byte* from) {
@@ -76,7 +90,7 @@ void store(DataType dtype, std::uint64_t bits, std::byte* to) {
 
 void run(const CopyCommand& work) {
   const std::byte* from = resolve(work.from, work.bytes, "A copy");
-  std::byte* to = resolve(work.to, work.bytes, "A copy");
+  std::byte* to = resolve_target(work.to, work.bytes, "A copy");
   if (from == nullptr || to == nullptr) {
     return;
   }
@@ -93,7 +107,7 @@ void run(const CopyCommand& work) {
 }
 
 void run(const FillCommand& work) {
-  std::byte* to = resolve(work.to, work.count * work.element_bytes, "A fill");
+  std::byte* to = resolve_target(work.to, work.count * work.element_bytes, "A fill");
   for (std::size_t i = 0; to != nullptr && i < work.count; ++i) {
     std::memcpy(to + i * work.element_bytes, &work.pattern, work.element_bytes);
   }
@@ -103,7 +117,7 @@ void run(const ConvertCommand& work) {
   const std::size_t from_bytes = size_of(work.from_type);
   const std::size_t to_bytes = size_of(work.to_type);
   const std::byte* from = resolve(work.from, work.count * from_bytes, "A conversion");
-  std::byte* to = resolve(work.to, work.count * to_bytes, "A conversion");
+  std::byte* to = resolve_target(work.to, work.count * to_bytes, "A conversion");
   for (std::size_t i = 0; from != nullptr && to != nullptr && i < work.count; ++i) {
     const std::uint64_t bits = load(work.from_type, from + i * from_bytes);
     store(work.to_type, reference::convert(work.from_type, bits, work.to_type), to + i * to_bytes);
@@ -132,7 +146,7 @@ void run(const ExpandCommand& work) {
   const auto channels = static_cast<std::size_t>(spec.channels);
   const std::size_t count = static_cast<std::size_t>(work.samples) * pixels * channels;
   const std::byte* from = resolve(work.from, count * size_of(spec.from), "An expansion");
-  std::byte* to = resolve(work.to, count * size_of(spec.to), "An expansion");
+  std::byte* to = resolve_target(work.to, count * size_of(spec.to), "An expansion");
   for (std::size_t i = 0; from != nullptr && to != nullptr && i < count; ++i) {
     const std::size_t channel = i % channels;
     const std::size_t pixel = i / channels % pixels;
@@ -319,8 +333,31 @@ class OutsideDevice final : public BackendDevice {
     block.size = size;
     block.kind = HandleKind::buffer;
     record().blocks[block.handle] = block;
-    record().memory[block.handle] = memory;
+    record().memory[block.handle] = memory + kFence;
     return block;
+  }
+
+  MemoryBlock register_host(std::byte* memory, std::size_t size, HostAccess access) override {
+    const std::scoped_lock lock(record().mutex);
+    const MemoryBlock block{++record().last_handle, memory, size, HandleKind::buffer};
+    record().blocks[block.handle] = block;
+    record().memory[block.handle] = memory;
+    record().registered.insert(block.handle);
+    if (access == HostAccess::read_only) {
+      record().read_only.insert(block.handle);
+    }
+    return block;
+  }
+
+  void unregister_host(const MemoryBlock& block) noexcept override {
+    const std::scoped_lock lock(record().mutex);
+    if (record().registered.erase(block.handle) == 0) {
+      record().violations.emplace_back("Memory was unregistered that is not registered");
+      return;
+    }
+    record().read_only.erase(block.handle);
+    record().blocks.erase(block.handle);
+    record().memory.erase(block.handle);
   }
 
   void release(const MemoryBlock& block) noexcept override {
@@ -329,7 +366,7 @@ class OutsideDevice final : public BackendDevice {
       record().violations.emplace_back("Memory was given back twice");
       return;
     }
-    std::byte* memory = record().memory.extract(block.handle).mapped();
+    std::byte* memory = record().memory.extract(block.handle).mapped() - kFence;
     for (std::size_t i = 0; i < kFence; ++i) {
       if (memory[i] != std::byte{kFenceByte} ||
           memory[kFence + block.size + i] != std::byte{kFenceByte}) {

@@ -26,6 +26,8 @@
   CALL(cuMemFree, 3020)                      \
   CALL(cuMemHostAlloc, 2020)                 \
   CALL(cuMemFreeHost, 2000)                  \
+  CALL(cuMemHostRegister, 6050)              \
+  CALL(cuMemHostUnregister, 4000)            \
   CALL(cuMemcpyHtoDAsync, 3020)              \
   CALL(cuMemcpyAsync, 4000)                  \
   CALL(cuMemsetD8Async, 3020)                \

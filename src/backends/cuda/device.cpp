@@ -72,6 +72,64 @@ void Device::release(const MemoryBlock& block) noexcept {
   }
 }
 
+MemoryBlock Device::register_host(std::byte* memory, std::size_t size, HostAccess access) {
+  context_->require_alive();
+  const Entered entered(*context_);
+  const auto lock = [&](unsigned flags) {
+    return context_->driver().cuMemHostRegister(memory, size, CU_MEMHOSTREGISTER_PORTABLE | flags);
+  };
+  const bool is_read_only = access == HostAccess::read_only;
+  CUresult result = lock(is_read_only ? CU_MEMHOSTREGISTER_READ_ONLY : 0);
+  if (is_read_only && result == CUDA_ERROR_NOT_SUPPORTED) {
+    result = lock(0);  // As fast; but pages that the host may not write it refuses.
+    if (result == CUDA_ERROR_INVALID_VALUE) {
+      throw Error(ErrorCode::unsupported,
+                  fmt::format("The {} bytes at {} cannot be registered with {}: it takes no memory "
+                              "that is mapped read-only.",
+                              size,
+                              fmt::ptr(memory),
+                              context_->info().spec));
+    }
+  }
+  if (result != CUDA_SUCCESS) {
+    fail_to_register(result, {memory, size});
+  }
+  return {reinterpret_cast<std::uint64_t>(memory), memory, size, HandleKind::pointer};
+}
+
+void Device::fail_to_register(CUresult result, std::span<const std::byte> memory) {
+  ErrorCode code = ErrorCode::invalid_argument;
+  std::string_view reason;
+  switch (result) {
+    case CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED:
+      reason =
+          "a part of them is page-locked already, by other code of this process or for another "
+          "device";
+      break;
+    case CUDA_ERROR_INVALID_VALUE:
+      reason = "not all of them are mapped, or they are mapped read-only and to be written";
+      break;
+    case CUDA_ERROR_OUT_OF_MEMORY:
+      code = ErrorCode::out_of_memory;
+      reason = "the system locks no more memory";
+      break;
+    default:
+      context_->fail(result, "cuMemHostRegister");
+  }
+  throw Error(code,
+              fmt::format("The {} bytes at {} cannot be registered with {}: {}.",
+                          memory.size(),
+                          fmt::ptr(memory.data()),
+                          context_->info().spec,
+                          reason));
+}
+
+// On a lost device the call fails, and nothing is locked all the same.
+void Device::unregister_host(const MemoryBlock& block) noexcept {
+  const Entered entered(*context_);
+  context_->driver().cuMemHostUnregister(block.host);
+}
+
 std::shared_ptr<BackendStream> Device::default_stream() {
   return std::make_shared<Stream>(context_, CU_STREAM_LEGACY, Stream::Kind::default_stream);
 }

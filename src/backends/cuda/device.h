@@ -5,7 +5,9 @@
 
 #include "backends/cuda/context.h"
 
+#include <cstddef>
 #include <memory>
+#include <span>
 
 namespace headrace::cuda {
 
@@ -18,12 +20,15 @@ class Device final : public BackendDevice {
   [[nodiscard]] DeviceCaps caps() const override;
   MemoryBlock allocate(DeviceType device_type, std::size_t size) override;
   void release(const MemoryBlock& block) noexcept override;
+  MemoryBlock register_host(std::byte* memory, std::size_t size, HostAccess access) override;
+  void unregister_host(const MemoryBlock& block) noexcept override;
   std::shared_ptr<BackendStream> default_stream() override;
   std::shared_ptr<BackendStream> make_stream() override;
   std::shared_ptr<BackendStream> adopt_stream(NativeHandle handle) override;
 
  private:
   [[noreturn]] void fail_to_allocate(CUresult result, DeviceType device_type, std::size_t size);
+  [[noreturn]] void fail_to_register(CUresult result, std::span<const std::byte> memory);
 
   const std::shared_ptr<Context> context_;
 };

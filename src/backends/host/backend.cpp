@@ -53,6 +53,10 @@ class Device final : public BackendDevice {
     ::operator delete (block.host, std::align_val_t{kAlignment});
   }
 
+  MemoryBlock register_host(std::byte* memory, std::size_t size, HostAccess) override {
+    return {reinterpret_cast<std::uint64_t>(memory), memory, size, HandleKind::pointer};
+  }
+
   std::shared_ptr<BackendStream> default_stream() override { return make_stream(); }
   std::shared_ptr<BackendStream> make_stream() override { return std::make_shared<Stream>(); }
 
