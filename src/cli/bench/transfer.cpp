@@ -2,12 +2,15 @@
 // Moving bytes to the device and back, beside one plain copy of pinned memory: the link itself.
 #include "headrace/command_buffer.h"
 #include "headrace/error.h"
+#include "headrace/host_registration.h"
 #include "headrace/staging.h"
 
 #include "cli/bench/groups.h"
+#include "cli/bench/mapped_npy.h"
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,7 +39,12 @@ class Ends {
         pinned(bench.memory, {kBytes}, DataType::uint8, DeviceType::cpu),
         target(bench.memory, {kBytes}, DataType::uint8),
         commands(bench.device.make_stream(), 2),
-        staging(bench.memory, 4, kChunk) {
+        staging(bench.memory, 4, kChunk),
+        file(kBytes),
+        registered(bench.device.register_host(file.bytes())),
+        own(kBytes, 1),
+        registered_own(
+            bench.device.register_host_writable(std::as_writable_bytes(std::span(own)))) {
     run(commands, [&](CommandBuffer& buffer) {
       buffer.fill(pinned, 1);
       buffer.fill(target, 1);
@@ -66,6 +74,10 @@ class Ends {
   Tensor target;
   CommandBufferPool commands;
   StagingBufferPool staging;
+  MappedNpy file;
+  HostRegistration registered;
+  std::vector<std::uint8_t> own;
+  HostRegistration registered_own;
 };
 
 template <class Call>
@@ -101,7 +113,17 @@ void bench_rates(const Bench& bench, Ends& ends) {
           repeated([&] { ends.ship_filled(); }),
           "pinned copy",
           repeated(to_device));
+  compare("64 MiB to the device, a registered .npy",
+          repeated([&] {
+            ends.staging.transfer_to_gpu(ends.registered, ends.file.begin(), ends.target).wait();
+          }),
+          "pinned copy",
+          repeated(to_device));
   compare("64 MiB to the host, to_vector", repeated(read_back), "pinned copy", repeated(to_host));
+  compare("64 MiB to the host, registered memory",
+          repeated([&] { ends.target.copy_to(ends.registered_own); }),
+          "pinned copy",
+          repeated(to_host));
 }
 
 /// What a submission costs: many small operations in one, and one by one.
@@ -124,12 +146,24 @@ void bench_batch(const Bench& bench, Ends& ends) {
               times[1]});
 }
 
+/// What it costs to make a mapped file one that the device copies from, and to end that.
+void bench_registration(const Bench& bench, Ends& ends) {
+  ends.registered.reset();
+  const auto registering = [&] {
+    static_cast<void>(bench.device.register_host(ends.file.bytes()));
+  };
+  const std::vector<double> times = seconds_a_call(bench.effort, {repeated(registering)});
+  bench.tell(
+      {"transfer", "register and let go 64 MiB of page cache", Unit::seconds, times[0], "", 0});
+}
+
 }  // namespace
 
 void bench_transfer(const Bench& bench) {
   Ends ends(bench);
   bench_rates(bench, ends);
   bench_batch(bench, ends);
+  bench_registration(bench, ends);
 }
 
 }  // namespace headrace::cli
