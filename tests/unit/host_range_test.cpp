@@ -35,6 +35,14 @@ void end(std::optional<StagingBufferPool>& pool, MockDevice& mock) {
   }
 }
 
+/// Lets a call begin until the host waits for the device, or has ended without.
+void wait_until_it_waits(const std::future<void>& call, const MockDevice& mock) {
+  wait_until([&] {
+    return mock.count(MockCall::host_wait) == 1 ||
+           call.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  });
+}
+
 class HostRangeTest : public testing::Test {
  protected:
   void TearDown() override { end(staging_, mock_); }
@@ -42,13 +50,6 @@ class HostRangeTest : public testing::Test {
   [[nodiscard]] Tensor tensor() const { return {manager_, Shape{kBytes}, DataType::uint8}; }
   [[nodiscard]] HostRegistration registered() {
     return mock_.device().register_host_writable(std::as_writable_bytes(std::span(values_)));
-  }
-  /// Until the host waits for the device, or has ended without.
-  void wait_until_it_waits(const std::future<void>& ended) const {
-    wait_until([&] {
-      return mock_.count(MockCall::host_wait) == 1 ||
-             ended.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
-    });
   }
   [[nodiscard]] std::uint64_t unregistered() const {
     return mock_.count(MockCall::unregister_host);
@@ -65,7 +66,7 @@ TEST_F(HostRangeTest, TheEndWaitsUntilTheDeviceHasReadIt) {
   const Tensor target = tensor();
   staging_->transfer_to_gpu(registration, 0, target);
   auto ended = on_thread([&] { registration.reset(); });
-  wait_until_it_waits(ended);
+  wait_until_it_waits(ended, mock_);
   EXPECT_EQ(unregistered(), 0U);
   ASSERT_TRUE(mock_.step(1));  // The copy; its marker is still to come.
   EXPECT_EQ(unregistered(), 0U);
@@ -113,7 +114,7 @@ TEST_F(HostRangeTest, ALostDeviceLetsItGoInSilence) {
   HostRegistration registration = registered();
   staging_->transfer_to_gpu(registration, 0, tensor());
   auto ended = on_thread([&] { registration.reset(); });
-  wait_until_it_waits(ended);
+  wait_until_it_waits(ended, mock_);
   testing::internal::CaptureStderr();
   mock_.lose();
   const bool has_ended = comes_to_an_end(ended);
@@ -150,7 +151,7 @@ TEST_F(HostRangeTest, ACopyWithoutItsMarkerIsWaitedForToo) {
   EXPECT_EQ(code_of([&] { staging_->transfer_to_gpu(registration, 0, tensor()); }),
             ErrorCode::internal);
   auto ended = on_thread([&] { registration.reset(); });
-  wait_until_it_waits(ended);
+  wait_until_it_waits(ended, mock_);
   EXPECT_EQ(unregistered(), 0U);
   mock_.complete_all();
   ended.get();
@@ -179,7 +180,7 @@ TEST(HostRangeUnified, TheHostWritesItAfterTheCopiesOutOfIt) {
   const Tensor source(manager, Shape{kBytes}, DataType::uint8);
   staging->transfer_to_gpu(registration, 0, target);
   auto copied = on_thread([&] { source.copy_to(registration); });
-  wait_until([&] { return mock.count(MockCall::host_wait) == 1; });
+  wait_until_it_waits(copied, mock);
   mock.complete_all();
   copied.get();
   end(staging, mock);
