@@ -4,7 +4,6 @@
 #include "backends/cuda/context.h"
 
 #include <chrono>
-#include <deque>
 #include <new>
 #include <utility>
 
@@ -53,7 +52,7 @@ struct Keeper::State {
   Anchor anchor;  // of the thread's
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<Kept> kept;      // guarded by mutex
+  std::list<Kept> kept;       // guarded by mutex
   std::uint64_t dropped = 0;  // guarded by mutex
   bool is_closed = false;     // guarded by mutex
   std::thread::id thread;     // guarded by mutex
@@ -83,10 +82,10 @@ void Keeper::start() {
   }
 }
 
-void Keeper::keep(Kept kept) {
+void Keeper::keep(KeptOne kept) noexcept {
   {
     const std::scoped_lock lock(state_->mutex);
-    state_->kept.push_back(std::move(kept));
+    state_->kept.splice(state_->kept.end(), kept);
   }
   ++kept_;
   state_->changed.notify_all();
@@ -115,11 +114,11 @@ void Keeper::State::run() {
     if (kept.empty()) {
       return;
     }
-    Kept next = std::move(kept.front());
-    kept.pop_front();
+    KeptOne next;
+    next.splice(next.begin(), kept, kept.begin());
     lock.unlock();
-    finish(next);
-    next = {};
+    finish(next.front());
+    next.clear();
     lock.lock();
     ++dropped;
     changed.notify_all();

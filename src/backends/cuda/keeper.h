@@ -9,6 +9,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -34,6 +35,9 @@ struct Kept {
   EventHold done;
 };
 
+/// One of them, in a list: made before its work is under way, so that to keep it cannot fail.
+using KeptOne = std::list<Kept>;
+
 /// Keeps what the work of one stream still needs, drops it when the work is done, and records
 /// traces. A thread of its own does so, from the first thing kept: what is dropped may be the
 /// caller's and may call the library.
@@ -51,7 +55,7 @@ class Keeper {
   void start();
 
   /// Keeps `kept` until its event is passed; all that was kept earlier comes first.
-  void keep(Kept kept);
+  void keep(KeptOne kept) noexcept;
 
   /// How many were kept so far, and how many of them, from the first on, are dropped.
   [[nodiscard]] std::uint64_t kept() const noexcept { return kept_; }

@@ -77,7 +77,8 @@ void Stream::submit(std::shared_ptr<Submission> submission) {
 
 void Stream::submit_recorded(std::shared_ptr<Submission> submission) {
   auto& recording = *static_cast<Recording*>(submission->prepared.get());
-  Kept kept;
+  KeptOne one(1);
+  Kept& kept = one.front();
   kept.submission = std::move(submission);
   kept.done = context_->markers().take();
   keeper_.start();
@@ -87,13 +88,15 @@ void Stream::submit_recorded(std::shared_ptr<Submission> submission) {
   kept.spans = std::move(recording.spans);
   kept.recorded = std::move(recording.events);
   kept.submission->prepared = nullptr;
-  keep(std::move(kept));
+  keep(std::move(one));
 }
 
 void Stream::submit_traced(std::shared_ptr<Submission> submission) {
-  Kept kept;
+  KeptOne one(1);
+  Kept& kept = one.front();
   kept.submission = std::move(submission);
   kept.done = context_->markers().take();
+  kept.spans.reserve(kept.submission->commands.size());
   keeper_.start();
   for (const Command& command : kept.submission->commands) {
     const bool is_labelled = !command.label.empty();
@@ -107,15 +110,15 @@ void Stream::submit_traced(std::shared_ptr<Submission> submission) {
       kept.spans.push_back({command.label, std::move(begin), record(context_->timed_events())});
     }
   }
-  keep(std::move(kept));
+  keep(std::move(one));
 }
 
 /// Keeps a submission whose work is under way; where its end cannot be marked, as long as the
 /// stream lives.
-void Stream::keep(Kept kept) {
-  const CUresult result = context_->driver().cuEventRecord(kept.done.handle(), stream_);
+void Stream::keep(KeptOne kept) {
+  const CUresult result = context_->driver().cuEventRecord(kept.front().done.handle(), stream_);
   if (result != CUDA_SUCCESS) {
-    unfollowed_.push_back(std::move(kept));
+    unfollowed_.splice(unfollowed_.end(), kept);
     context_->fail(result, "cuEventRecord");
   }
   keeper_.keep(std::move(kept));

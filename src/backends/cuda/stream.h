@@ -9,6 +9,7 @@
 #include "backends/cuda/recording.h"
 
 #include <atomic>
+#include <list>
 #include <memory>
 #include <vector>
 
@@ -43,7 +44,7 @@ class Stream final : public BackendStream {
 
  private:
   EventHold record(EventPool& events);
-  void keep(Kept kept);
+  void keep(KeptOne kept);
   void submit_recorded(std::shared_ptr<Submission> submission);
   void submit_traced(std::shared_ptr<Submission> submission);
   void submit_plain(const Submission& submission);
@@ -57,7 +58,7 @@ class Stream final : public BackendStream {
   Markers markers_;
   GraphCache graphs_;                  // of the submitting thread's
   std::vector<Operation> operations_;  // the same; kept for its memory
-  std::vector<Kept> unfollowed_;       // whose end no event tells
+  std::list<Kept> unfollowed_;         // whose end no event tells
   Keeper keeper_;
 };
 
