@@ -23,6 +23,7 @@
 
 namespace headrace {
 
+class BackendDevice;
 class Trace;
 
 /// A device as a user sees it before opening it.
@@ -68,6 +69,9 @@ struct CopyCommand {
   MemoryView from = {};
   MemoryView to = {};
   std::size_t bytes = 0;
+  /// Whose one of the places is, when it is not the stream's device's; that one reaches it. Life:
+  /// to the end of `prepare` and `submit`.
+  const BackendDevice* peer = nullptr;
 };
 
 /// Writes the low `element_bytes` bytes of `pattern` `count` times.
@@ -181,7 +185,8 @@ class HEADRACE_EXPORT BackendStream {
   /// Waits until marker `serial` is passed, at most `timeout`. \returns Whether it is passed.
   virtual bool wait(MarkerSerial serial, std::chrono::nanoseconds timeout) = 0;
 
-  /// Makes work submitted later wait, on the device, for a marker that `producer` was given.
+  /// Makes work submitted later wait, on the device, for a marker that `producer` was given: a
+  /// stream of the same device, or of one that this one's reaches.
   virtual void wait_for(BackendStream& producer, MarkerSerial serial) = 0;
 
   /// The stream in the API below.
@@ -242,6 +247,11 @@ class HEADRACE_EXPORT BackendDevice {
   /// \throws Error  `unsupported` when the backend has no such streams; `invalid_argument` for a
   ///                handle that names none.
   virtual std::shared_ptr<BackendStream> adopt_stream(NativeHandle handle);
+
+  /// Whether work of this device's streams may copy from and to memory of `other`, which is another
+  /// device, and wait for markers of its streams. Where two devices say so of each other, work is
+  /// ordered and tensors are copied between them on the device, else by the host.
+  [[nodiscard]] virtual bool reaches(const BackendDevice& /*other*/) const { return false; }
 };
 
 /// A way to reach devices.

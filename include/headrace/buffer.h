@@ -56,7 +56,8 @@ class HEADRACE_EXPORT Buffer {
 
   /// Says that work submitted to `stream` so far uses the memory.
   ///
-  /// \throws Error  `invalid_argument` when `stream` is of another device; `device_lost`.
+  /// \throws Error  `invalid_argument` when `stream` is of another device that this one does not
+  ///                reach; `device_lost`.
   void record_use(const Stream& stream) const;
 
   /// Gives the memory back; afterwards this holds nothing.

@@ -37,8 +37,8 @@ class HEADRACE_EXPORT Stream {
 
   /// Makes work submitted later wait, on the device, for `completion`. The host does not wait.
   ///
-  /// \throws Error  `invalid_argument` for `Stream{}` and for one that is being captured;
-  ///                `device_lost`.
+  /// \throws Error  `invalid_argument` for `Stream{}`, for one that is being captured, and for work
+  ///                of another device that this one does not reach; `device_lost`.
   void wait_for(const Completion& completion) const;
 
   /// The stream in the API below, for work of the caller's own. Inside `CommandBuffer::launch`, the

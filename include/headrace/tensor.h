@@ -101,10 +101,13 @@ class HEADRACE_EXPORT Tensor {
         data_type_of<T>);
   }
 
-  /// Copies `source`'s elements into this tensor, on `stream`.
+  /// Copies `source`'s elements into this tensor, on `stream`: one of this tensor's device or of
+  /// `source`'s; `Stream{}` is the former's.
   ///
-  /// Order: between tensors of one device the host does not wait; between two devices it does.
-  /// \throws Error  `invalid_argument` when type or shape differ; nothing is changed.
+  /// Order: the host does not wait, also between two devices that reach each other, as all of
+  /// `cuda` do. Between others the copy goes through the host, which waits.
+  /// \throws Error  `invalid_argument` when type or shape differ, or `stream` is of a third device;
+  ///                nothing is changed. `device_lost`, also when `source`'s device is.
   void copy_from(const Tensor& source, const Stream& stream = {});
 
   /// Copies bytes of `source`, as many as this tensor has, from `offset` on, directly: in one copy
@@ -149,6 +152,9 @@ class HEADRACE_EXPORT Tensor {
   }
 
   /// Says that work submitted to `stream` so far reads or writes this tensor.
+  ///
+  /// \throws Error  `invalid_argument` when `stream` is of a device that this one does not reach;
+  ///                `device_lost`.
   void record_use(const Stream& stream) const;
 
   /// Address or buffer object of the first element, for work of the caller's own on a stream that
@@ -156,6 +162,8 @@ class HEADRACE_EXPORT Tensor {
   [[nodiscard]] NativeHandle native_handle() const;
 
   /// Makes `stream` wait for the work that uses this tensor, before work of the caller's own.
+  ///
+  /// \throws Error  as `record_use`; `invalid_argument` for a stream that is being captured.
   void wait_on(const Stream& stream) const;
 
   [[nodiscard]] const Shape& shape() const noexcept { return shape_; }

@@ -3,6 +3,7 @@
 
 #include "core/lane.h"
 #include "core/log.h"
+#include "core/memory_pool.h"
 
 #include <array>
 #include <cstddef>
@@ -73,6 +74,7 @@ void Block::before_read(StreamState& stream) {
     Copied writers;
     add_writers_to(writers.uses);
     writers.uses.make_wait(stream);
+    writers.uses.require_done();
   }
 }
 
@@ -143,15 +145,22 @@ void Block::wait_to_read() {
   require_written();
 }
 
+void Block::add_all_in_the_hosts_way_to(UseList& uses) {
+  add_all_to(uses);
+  if (pool_ != nullptr) {  // Host memory of the caller's is used by its one device alone.
+    uses.drop_complete_of_others(pool_->device_state().backend());
+  }
+}
+
 bool Block::wait_to_write(std::chrono::nanoseconds timeout) {
   Copied all;
-  add_all_to(all.uses);
+  add_all_in_the_hosts_way_to(all.uses);
   return all.uses.wait(timeout);
 }
 
 void Block::wait_to_write() {
   Copied all;
-  add_all_to(all.uses);
+  add_all_in_the_hosts_way_to(all.uses);
   all.uses.wait();
 }
 

@@ -55,7 +55,7 @@ void Buffer::record_use(const Stream& stream) const {
   if (block_ == nullptr) {
     throw Error(ErrorCode::invalid_argument, "Buffer::record_use was called on an empty buffer.");
   }
-  block_->record_use(*block_->owner().device_state().resolve(stream));
+  block_->record_use(*block_->owner().device_state().resolve_user(stream));
 }
 
 }  // namespace headrace

@@ -21,14 +21,33 @@ using core::CommandSlot;
 
 namespace {
 
+const BackendDevice& device_of(const Tensor& tensor, const char* call) {
+  return core::storage_of(tensor, call).pool().device_state().backend();
+}
+
+[[noreturn]] void refuse(const Tensor& tensor, const CommandSlot& slot, const char* call) {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{} was given {} in a command buffer for {}.",
+                          call,
+                          tensor.to_string(),
+                          slot.stream->stream()->device().info().spec));
+}
+
 void require_on_device(const Tensor& tensor, const CommandSlot& slot, const char* call) {
-  const core::Storage& storage = core::storage_of(tensor, call);
-  if (&storage.pool().device_state().backend() != &slot.stream->stream()->device()) {
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{} was given {} in a command buffer for {}.",
-                            call,
-                            tensor.to_string(),
-                            slot.stream->stream()->device().info().spec));
+  if (&device_of(tensor, call) != &slot.stream->stream()->device()) {
+    refuse(tensor, slot, call);
+  }
+}
+
+/// A copy is from or to the device of the stream; the other end may be a device joined with it.
+void require_copies(const Tensor& from, const Tensor& to, const CommandSlot& slot) {
+  constexpr const char* kCall = "CommandBuffer::copy";
+  const BackendDevice& here = slot.stream->stream()->device();
+  const bool is_from_here = &device_of(from, kCall) == &here;
+  const Tensor& other = is_from_here ? to : from;
+  if ((!is_from_here && &device_of(to, kCall) != &here) ||
+      !core::are_joined(device_of(other, kCall), here)) {
+    refuse(other, slot, kCall);
   }
 }
 
@@ -94,14 +113,13 @@ NativeHandle CommandBuffer::native_handle() const {
 void CommandBuffer::copy(const Tensor& from, const Tensor& to) {
   CommandSlot& slot = CommandPoolState::slot_of(*this, "CommandBuffer::copy");
   core::require_same_shape(from, to, core::Types::same, "CommandBuffer::copy");
-  require_on_device(from, slot, "CommandBuffer::copy");
-  require_on_device(to, slot, "CommandBuffer::copy");
+  require_copies(from, to, slot);
   if (!core::has_work(from, to, "CommandBuffer::copy")) {
     return;
   }
   note(slot, from, Use::reads);
   note(slot, to, Use::writes);
-  record(slot, CopyCommand{core::memory_of(from), core::memory_of(to), from.size_bytes()}, "copy");
+  record(slot, core::copy_of(from, to, *slot.stream->stream()), "copy");
 }
 
 void CommandBuffer::fill(const Tensor& tensor, double value) {

@@ -22,15 +22,22 @@ namespace {
 /// How often buried memory is looked at that nobody can wait for yet.
 constexpr std::chrono::milliseconds kLook(1);
 
-/// Waits until the uses are over; on a lost device they are. \returns False when this thread cannot
-/// wait for them: it runs work that they wait for, or their stream is being captured.
-bool end_of_uses(const UseList& uses) noexcept {
+/// Waits until a use is over; on a lost device it is. \returns False when this thread cannot wait
+/// for it: it runs work that it waits for, or the stream is being captured.
+bool end_of_use(const Ticket& use) noexcept {
   try {
-    uses.wait();
+    use.stream->wait(use.serial);
     return true;
   } catch (const Error& error) {
     return error.code() != ErrorCode::invalid_argument;
   }
+}
+
+/// The same of all: when one is over because its device was lost, the others' may not be.
+bool end_of_uses(const UseList& uses) noexcept {
+  bool is_over = true;
+  uses.for_each([&is_over](const Ticket& use) { is_over &= end_of_use(use); });
+  return is_over;
 }
 }  // namespace
 
@@ -110,6 +117,15 @@ std::shared_ptr<StreamState> DeviceState::resolve(const Stream& stream) {
                     "; a stream of " + info_.spec + " is needed.");
   }
   return state;
+}
+
+std::shared_ptr<StreamState> DeviceState::resolve_user(const Stream& stream) {
+  require_current();
+  if (stream && are_joined(StreamAccess::state(stream)->device(), *backend_)) {
+    StreamAccess::state(stream)->require_current();
+    return StreamAccess::state(stream);
+  }
+  return resolve(stream);
 }
 
 bool DeviceState::synchronize() {
@@ -194,6 +210,15 @@ void DeviceState::bury(Grave grave) noexcept {
   }
   const std::scoped_lock lock(mutex_);
   graves_.push_back(std::move(grave));
+}
+
+UseList DeviceState::buried_uses() {
+  UseList uses;
+  const std::scoped_lock lock(mutex_);
+  for (const Grave& grave : graves_) {
+    uses.add(grave.uses);
+  }
+  return uses;
 }
 
 void DeviceState::enlist(const std::shared_ptr<PoolLink>& pool) {

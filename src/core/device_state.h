@@ -60,6 +60,10 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   ///
   /// \throws Error  `invalid_argument` when it is of another device.
   std::shared_ptr<StreamState> resolve(const Stream& stream);
+  /// The stream that `stream` means for work that uses memory of this device.
+  ///
+  /// \throws Error  `invalid_argument` when it is of another device and the two are not joined.
+  std::shared_ptr<StreamState> resolve_user(const Stream& stream);
 
   /// Waits for all work of every stream; of one that takes no markers, for what has one.
   /// \returns Whether that was all.
@@ -75,6 +79,8 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
 
   /// Releases `memory` once `uses` are over: at once, or at a later `reap`.
   void bury(const MemoryBlock& memory, UseList&& uses) noexcept;
+  /// The uses of all that is buried.
+  [[nodiscard]] UseList buried_uses();
 
   /// Closes retired streams and releases buried memory whose work is over.
   void reap() noexcept;

@@ -253,6 +253,9 @@ class MemoryPool {
   bool make_room(Request& request, int round);
   [[nodiscard]] bool may_find_room() const;
   void finish_all_cached();
+  /// Waits for other devices' work that uses loose blocks, free spans or what is buried.
+  /// \returns Whether there was any.
+  bool finish_uses_by_others();
   std::size_t release_cached();
   /// Gives segments back to the device, each once its uses are over. \returns Their bytes.
   std::size_t give_to_device(std::vector<SegmentHeap::Removed>&& removed) noexcept;

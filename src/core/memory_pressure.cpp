@@ -93,6 +93,36 @@ void MemoryPool::finish_all_cached() {
     log_error(error.what());  // The request's own error is the one to throw.
   }
   release_cached();
+  if (finish_uses_by_others()) {
+    device_state_->reap();
+    release_cached();
+  }
+}
+
+bool MemoryPool::finish_uses_by_others() {
+  UseList uses = device_state_->buried_uses();
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const ClassPool& pool : slots_) {
+      pool.loose.for_each([&uses](const Block& block) { uses.add(block.writers_); });
+    }
+    for (const SegmentHeap& heap : heaps_) {
+      heap.for_each([&uses](const Span& span) { uses.add(span.uses); });
+    }
+  }
+  bool has_waited = false;
+  uses.for_each([this, &has_waited](const Ticket& use) {
+    if (&use.stream->device() == &device_state_->backend() || use.stream->has_passed(use.serial)) {
+      return;
+    }
+    has_waited = true;
+    try {
+      use.stream->wait(use.serial);
+    } catch (const Error& error) {
+      log_error(error.what());
+    }
+  });
+  return has_waited;
 }
 
 std::size_t MemoryPool::release_cached() {

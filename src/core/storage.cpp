@@ -79,6 +79,18 @@ bool has_work(const Tensor& from, const Tensor& to, const char* call) {
                           to.to_string()));
 }
 
+CopyCommand copy_of(const Tensor& from, const Tensor& to, const StreamState& stream) {
+  const auto device_of = [](const Tensor& tensor) {
+    return &TensorAccess::storage(tensor)->pool().device_state().backend();
+  };
+  const BackendDevice* other =
+      device_of(from) == &stream.device() ? device_of(to) : device_of(from);
+  return {memory_of(from),
+          memory_of(to),
+          from.size_bytes(),
+          other == &stream.device() ? nullptr : other};
+}
+
 std::exception_ptr submit_all_or_part(StreamState& stream, std::shared_ptr<Submission> submission) {
   try {
     stream.submit(std::move(submission));

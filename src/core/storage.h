@@ -61,6 +61,9 @@ void require_same_shape(const Tensor& from, const Tensor& to, Types types, const
 /// \throws Error  `invalid_argument` when the two overlap in part.
 bool has_work(const Tensor& from, const Tensor& to, const char* call);
 
+/// A copy of all elements on `stream`, whose device is that of one of the two.
+CopyCommand copy_of(const Tensor& from, const Tensor& to, const StreamState& stream);
+
 /// Submits to `stream`. A submission that fails may have begun, so the caller notes what it uses as
 /// of one that did not. \returns The failure, or null.
 std::exception_ptr submit_all_or_part(StreamState& stream, std::shared_ptr<Submission> submission);

@@ -34,11 +34,7 @@ void Stream::wait_for(const Completion& completion) const {
   }
   const auto& mine = core::StreamAccess::state(*this);
   state->ticket().stream->require_current();
-  if (&state->ticket().stream->device() != &mine->device()) {
-    throw Error(ErrorCode::invalid_argument,
-                "A stream of " + mine->device().info().spec + " cannot wait for work on " +
-                    state->ticket().stream->device().info().spec + ".");
-  }
+  mine->require_joined(*state->ticket().stream);
   mine->wait_on(state->ticket());
 }
 

@@ -133,15 +133,17 @@ void Tensor::copy_from(const Tensor& source, const Stream& stream) {
   if (!core::has_work(source, *this, "A copy")) {
     return;
   }
-  if (source.storage_->pool().device() != storage_->pool().device()) {
+  core::DeviceState& there = source.storage_->pool().device_state();
+  core::DeviceState& here = storage_->pool().device_state();
+  const bool is_there = stream && &core::StreamAccess::state(stream)->device() == &there.backend();
+  const auto state = (is_there ? there : here).resolve(stream);
+  if (!core::are_joined(here.backend(), there.backend())) {
     std::vector<std::byte> bytes(size_bytes_);
     source.copy_to_host(bytes);
     copy_from_host(bytes, dtype_);
     return;
   }
-  const auto state = storage_->pool().device_state().resolve(stream);
-  const CopyCommand work{core::memory_of(source), core::memory_of(*this), size_bytes_};
-  core::run_on(*state, source, *this, {work, "copy"});
+  core::run_on(*state, source, *this, {core::copy_of(source, *this, *state), "copy"});
 }
 
 void Tensor::copy_from_host(std::span<const std::byte> bytes, DataType dtype) {
@@ -221,12 +223,12 @@ std::size_t Tensor::element_count_of(DataType dtype) const {
 
 void Tensor::record_use(const Stream& stream) const {
   Storage& storage = core::storage_of(*this, "Tensor::record_use");
-  storage.block().record_use(*storage.pool().device_state().resolve(stream));
+  storage.block().record_use(*storage.pool().device_state().resolve_user(stream));
 }
 
 void Tensor::wait_on(const Stream& stream) const {
   Storage& storage = core::storage_of(*this, "Tensor::wait_on");
-  storage.block().before_write(*storage.pool().device_state().resolve(stream));
+  storage.block().before_write(*storage.pool().device_state().resolve_user(stream));
 }
 
 NativeHandle Tensor::native_handle() const {

@@ -25,6 +25,10 @@ constexpr std::chrono::milliseconds kCaptureLook(1);
 constexpr std::size_t kManyStreams = 8;
 }  // namespace
 
+bool are_joined(const BackendDevice& a, const BackendDevice& b) {
+  return &a == &b || (a.reaches(b) && b.reaches(a));
+}
+
 StreamState::StreamState(std::shared_ptr<BackendDevice> device,
                          std::shared_ptr<BackendStream> backend,
                          Owner owner)
@@ -244,6 +248,14 @@ bool StreamState::finish() {
   return is_marked;
 }
 
+void StreamState::require_joined(const StreamState& producer) const {
+  if (!are_joined(*device_, *producer.device_)) {
+    throw Error(ErrorCode::invalid_argument,
+                "A stream of " + device_->info().spec + " cannot wait for work on " +
+                    producer.device_->info().spec + ".");
+  }
+}
+
 void StreamState::wait_on(const Ticket& ticket) {
   require_current();
   ticket.stream->require_current();
@@ -254,7 +266,7 @@ void StreamState::wait_on(const Ticket& ticket) {
     if (ticket.stream->is_complete(ticket.serial)) {
       return;
     }
-    throw Error(ErrorCode::invalid_argument, "A stream cannot wait for work on another device.");
+    require_joined(*ticket.stream);
   }
   const std::shared_ptr<BackendStream> producer = ticket.stream->recorded(ticket.serial);
   std::unique_lock lock(mutex_);
@@ -355,7 +367,18 @@ void UseList::cover_by(const StreamState& stream, const UseList& waited) noexcep
 }
 
 void UseList::drop_covered_by(const StreamState& stream) noexcept {
-  std::erase_if(uses_, [&stream](const Use& use) { return use.covered_by == stream.id(); });
+  std::erase_if(uses_, [&stream](const Use& use) {
+    const StreamState& user = *use.ticket.stream;
+    return use.covered_by == stream.id() &&
+           (&user.device() == &stream.device() || user.has_passed(use.ticket.serial));
+  });
+}
+
+void UseList::drop_complete_of_others(const BackendDevice& device) noexcept {
+  std::erase_if(uses_, [&device](const Use& use) {
+    StreamState& user = *use.ticket.stream;
+    return &user.device() != &device && user.is_complete(use.ticket.serial);
+  });
 }
 
 bool UseList::all_complete() noexcept {
@@ -391,6 +414,16 @@ bool UseList::can_be_waited_for(const StreamState* by) const noexcept {
 void UseList::make_wait(StreamState& stream) const {
   for (const Use& use : uses_) {
     stream.wait_on(use.ticket);
+  }
+}
+
+void UseList::require_done() const {
+  for (const Use& use : uses_) {
+    if (use.ticket.stream->was_lost_before(use.ticket.serial)) {
+      throw Error(ErrorCode::device_lost,
+                  use.ticket.stream->device().info().spec +
+                      " was lost before the work that what is read comes from was done.");
+    }
   }
 }
 

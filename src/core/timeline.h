@@ -24,6 +24,9 @@ namespace headrace::core {
 
 class StreamState;
 
+/// Whether work of either device may wait for the other's and copy from and to its memory.
+bool are_joined(const BackendDevice& a, const BackendDevice& b);
+
 /// A point of a stream's work: everything submitted to `stream` before marker `serial`.
 struct Ticket {
   std::shared_ptr<StreamState> stream;
@@ -105,8 +108,17 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
            is_lost_.load(std::memory_order_relaxed);
   }
 
+  /// Whether the device was lost, as far as is known, before marker `serial` was passed.
+  [[nodiscard]] bool was_lost_before(MarkerSerial serial) const noexcept {
+    return is_lost_.load(std::memory_order_relaxed) &&
+           serial > completed_.load(std::memory_order_acquire);
+  }
+
   /// \throws Error  `unsupported` in a child of the process that made it.
   void require_current() const { process_.require_current("The stream"); }
+
+  /// \throws Error  `invalid_argument` when this stream cannot wait for work on `producer`.
+  void require_joined(const StreamState& producer) const;
 
   [[nodiscard]] bool is_adopted() const noexcept { return owner_ == Owner::adopted; }
 
@@ -206,8 +218,11 @@ class UseList {
   /// Notes that `stream` waits for all of `waited`, which was copied from here.
   void cover_by(const StreamState& stream, const UseList& waited) noexcept;
   /// Drops what `stream` waited for and nothing has been added to since: whoever waits for later
-  /// work of that stream waits for it too.
+  /// work of that stream waits for it too. Not what another device has yet to do: if the stream's
+  /// is lost, nobody waits for that any more.
   void drop_covered_by(const StreamState& stream) noexcept;
+  /// Drops what devices other than `device` have done, or, being lost, will not do.
+  void drop_complete_of_others(const BackendDevice& device) noexcept;
 
   /// Whether all are passed; those that are, are dropped.
   bool all_complete() noexcept;
@@ -226,6 +241,8 @@ class UseList {
   [[nodiscard]] bool can_be_waited_for(const StreamState* by) const noexcept;
   /// Makes `stream` wait for all.
   void make_wait(StreamState& stream) const;
+  /// \throws Error  `device_lost` when one is passed only because its device was lost.
+  void require_done() const;
   /// Waits on the host for all, at most `timeout` each. \returns Whether all are passed.
   bool wait(std::chrono::nanoseconds timeout) const;
   /// Waits on the host for all.

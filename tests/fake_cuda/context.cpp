@@ -25,6 +25,7 @@ struct DeviceState {
 struct State {
   std::array<DeviceState, kDevices> devices;
   Handles<CUcontext, Context> handles;
+  bool has_peer_access = true;
 };
 
 State& state() {
@@ -98,6 +99,15 @@ void lose(int device) {
     primary->is_lost = true;
     changed().notify_all();
   }
+}
+
+bool may_access(const Context& context, const Context& owner) {
+  return &context == &owner ||
+         std::ranges::find(context.peers, owner.handle) != context.peers.end();
+}
+
+void set_peer_access(bool is_there) {
+  state().has_peer_access = is_there;
 }
 
 CUresult synchronize(const std::shared_ptr<Context>& context) {
@@ -192,6 +202,36 @@ CUresult fake_cuCtxPopCurrent(CUcontext* context) {
     *context = stack.back()->handle;
   }
   stack.pop_back();
+  return CUDA_SUCCESS;
+}
+
+CUresult fake_cuDeviceCanAccessPeer(int* can_access, CUdevice device, CUdevice peer) {
+  if (!is_device(device) || !is_device(peer)) {
+    return CUDA_ERROR_INVALID_DEVICE;
+  }
+  *can_access = device != peer && state().has_peer_access ? 1 : 0;
+  return CUDA_SUCCESS;
+}
+
+CUresult fake_cuCtxEnablePeerAccess(CUcontext handle, unsigned flags) {
+  const auto context = current();
+  const auto peer = state().handles.find(handle);
+  if (const CUresult result = state_of(context); result != CUDA_SUCCESS) {
+    return result;
+  }
+  if (const CUresult result = state_of(peer); result != CUDA_SUCCESS) {
+    return result;
+  }
+  if (flags != 0 || peer == context) {
+    return flags != 0 ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_INVALID_CONTEXT;
+  }
+  if (!state().has_peer_access) {
+    return CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
+  }
+  if (may_access(*context, *peer)) {
+    return CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED;
+  }
+  context->peers.push_back(handle);
   return CUDA_SUCCESS;
 }
 

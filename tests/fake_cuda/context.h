@@ -21,7 +21,14 @@ struct Context {
   bool is_gone = false;
   std::shared_ptr<Stream> legacy;
   std::list<std::shared_ptr<Stream>> streams;  ///< The legacy one too; those destroyed until idle.
+  std::vector<CUcontext> peers;                ///< Whose memory its kernels may use.
 };
+
+/// Whether kernels of `context` may use memory of `owner`'s.
+bool may_access(const Context& context, const Context& owner);
+
+/// Says that no device has a direct way to another's memory, or that all have.
+void set_peer_access(bool is_there);
 
 /// What the driver knows of the calling thread.
 struct Thread {

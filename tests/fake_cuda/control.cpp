@@ -63,6 +63,7 @@ constexpr Control kControl{
     .calls = &Locked<&calls_made>::call,
     .called = &Locked<&names_of_calls_made>::call,
     .lose = &Locked<&lose>::call,
+    .set_peer_access = &Locked<&set_peer_access>::call,
     .limit_memory = &Locked<&limit_memory>::call,
     .set_manual = &Locked<&set_manual>::call,
     .run = &Locked<&run>::call,

@@ -57,6 +57,11 @@ bool may_become(const Node& node, const Work& work) {
   return node.work.index() == work.index() && node.operands == std::visit(OperandsOf{}, work);
 }
 
+/// Whether memory is a device's that is not current: what a node of its own kind is for.
+bool is_elsewhere(const Place& place) {
+  return place.kind == Place::Kind::device && place.allocation->context != current();
+}
+
 CUresult translate(const CUDA_MEMCPY3D& from, Work& work) {
   const bool is_from_host = from.srcMemoryType == CU_MEMORYTYPE_HOST;
   const bool is_to_host = from.dstMemoryType == CU_MEMORYTYPE_HOST;
@@ -68,8 +73,14 @@ CUresult translate(const CUDA_MEMCPY3D& from, Work& work) {
     violate("the fake has no copies in two dimensions");
     return CUDA_ERROR_NOT_SUPPORTED;
   }
-  const Place::Kind source = place_of(copy.from, copy.bytes).kind;
-  const Place::Kind target = place_of(copy.to, copy.bytes).kind;
+  const Place source_place = place_of(copy.from, copy.bytes);
+  const Place target_place = place_of(copy.to, copy.bytes);
+  if (is_elsewhere(source_place) || is_elsewhere(target_place)) {
+    violate("a copy in a graph names memory of another device");
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  const Place::Kind source = source_place.kind;
+  const Place::Kind target = target_place.kind;
   const auto fits = [](Place::Kind kind, bool is_host) {
     return kind == Place::Kind::pinned ||
            kind == (is_host ? Place::Kind::pageable : Place::Kind::device);

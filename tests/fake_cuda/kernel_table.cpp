@@ -5,6 +5,7 @@
 
 #include "headrace/data_type.h"
 
+#include "fake_cuda/context.h"
 #include "fake_cuda/kernel.h"
 #include "fake_cuda/lock.h"
 #include "fake_cuda/memory.h"
@@ -37,6 +38,12 @@ Memory memory_at(const KernelLaunch& launch, std::size_t argument, std::uint64_t
   if (place.kind != Place::Kind::device && place.kind != Place::Kind::pinned) {
     violate(launch.function->name + ": argument " + std::to_string(argument) + " names " +
             std::to_string(bytes) + " bytes that are not allocated");
+    return {};
+  }
+  if (place.kind == Place::Kind::device &&
+      !may_access(*launch.function->context, *place.allocation->context)) {
+    violate(launch.function->name + ": argument " + std::to_string(argument) +
+            " names memory of another device, to which there is no access");
     return {};
   }
   return {place.allocation, place.bytes};

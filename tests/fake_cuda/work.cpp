@@ -2,6 +2,7 @@
 // What work does to memory.
 #include "fake_cuda/work.h"
 
+#include "fake_cuda/context.h"
 #include "fake_cuda/kernel.h"
 #include "fake_cuda/lock.h"
 #include "fake_cuda/memory.h"
@@ -25,27 +26,34 @@ Place checked_place(std::uintptr_t address, std::size_t bytes, const char* what)
   return place;
 }
 
-bool can_be_written(const Place& place) {
+/// Success, or why the memory cannot be used: it is not there, or its device is lost.
+CUresult state_of(const Place& place) {
+  if (place.kind == Place::Kind::invalid) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  return place.kind == Place::Kind::device ? state_of(place.allocation->context) : CUDA_SUCCESS;
+}
+
+/// The same for memory that is written.
+CUresult writable_state_of(const Place& place) {
   if (place.allocation && place.allocation->is_read_only) {
     violate("memory was to be written that is registered for reading alone");
-    return false;
+    return CUDA_ERROR_INVALID_VALUE;
   }
-  return place.kind != Place::Kind::invalid;
+  return state_of(place);
 }
 
 struct Check {
   CUresult operator()(const Copy& copy) const {
-    const bool is_good =
-        checked_place(copy.from, copy.bytes, "a copy from").kind != Place::Kind::invalid &&
-        can_be_written(checked_place(copy.to, copy.bytes, "a copy to"));
-    return is_good ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    const CUresult from = state_of(checked_place(copy.from, copy.bytes, "a copy from"));
+    const CUresult to = writable_state_of(checked_place(copy.to, copy.bytes, "a copy to"));
+    return from == CUDA_SUCCESS ? to : from;
   }
   CUresult operator()(const Fill& fill) const {
     const Place place = checked_place(fill.to, fill.count * fill.element_bytes, "a fill of");
     const bool is_good = place.kind == Place::Kind::device || place.kind == Place::Kind::pinned;
-    return is_good && can_be_written(place) && fill.to % fill.element_bytes == 0
-               ? CUDA_SUCCESS
-               : CUDA_ERROR_INVALID_VALUE;
+    return is_good && fill.to % fill.element_bytes == 0 ? writable_state_of(place)
+                                                        : CUDA_ERROR_INVALID_VALUE;
   }
   template <class Other>
   CUresult operator()(const Other& /*work*/) const {

@@ -29,6 +29,8 @@ struct Control {
 
   /// Breaks the context of a device: its work never ends, its calls fail.
   void (*lose)(int device);
+  /// Whether devices have a direct way to one another's memory; they do at first.
+  void (*set_peer_access)(bool is_there);
   /// Bytes that a device, or for -1 the host as page-locked memory, gives out at the most.
   void (*limit_memory)(int device, std::size_t bytes);
 

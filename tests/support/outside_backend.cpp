@@ -314,11 +314,13 @@ class OutsideStream final : public BackendStream {
 
 class OutsideDevice final : public BackendDevice {
  public:
-  [[nodiscard]] DeviceInfo info() const override { return describe(); }
+  explicit OutsideDevice(int index) : index_(index) {}
+
+  [[nodiscard]] DeviceInfo info() const override { return describe(index_); }
   [[nodiscard]] DeviceCaps caps() const override { return {}; }
 
   MemoryBlock allocate(DeviceType device_type, std::size_t size) override {
-    auto* memory = size > describe().total_bytes
+    auto* memory = size > info().total_bytes
                        ? nullptr
                        : static_cast<std::byte*>(std::malloc(size + 2 * kFence));
     if (memory == nullptr) {
@@ -381,10 +383,14 @@ class OutsideDevice final : public BackendDevice {
   std::shared_ptr<BackendStream> make_stream() override {
     return std::make_shared<OutsideStream>(++last_stream_);
   }
+  [[nodiscard]] bool reaches(const BackendDevice& other) const override {
+    return dynamic_cast<const OutsideDevice*>(&other) != nullptr;
+  }
 
-  static DeviceInfo describe() {
+  static DeviceInfo describe(int index) {
     DeviceInfo info;
-    info.spec = "outside";
+    info.spec = index == 0 ? "outside" : "outside:" + std::to_string(index);
+    info.index = index;
     info.backend = "outside";
     info.name = "memory of malloc's";
     info.total_bytes = std::uint64_t{1} << 30;
@@ -392,14 +398,19 @@ class OutsideDevice final : public BackendDevice {
   }
 
  private:
+  const int index_;
   std::atomic<std::uint64_t> last_stream_{0};
 };
 
 class OutsideBackend final : public Backend {
  public:
   [[nodiscard]] std::string_view name() const override { return "outside"; }
-  std::vector<DeviceInfo> devices() override { return {OutsideDevice::describe()}; }
-  std::shared_ptr<BackendDevice> open(int) override { return std::make_shared<OutsideDevice>(); }
+  std::vector<DeviceInfo> devices() override {
+    return {OutsideDevice::describe(0), OutsideDevice::describe(1)};
+  }
+  std::shared_ptr<BackendDevice> open(int index) override {
+    return std::make_shared<OutsideDevice>(index);
+  }
 };
 
 }  // namespace

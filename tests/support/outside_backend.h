@@ -19,7 +19,7 @@ namespace headrace::test {
 /// threads at once, serials that do not rise by one, waits for markers never recorded. What it
 /// finds is in `violations`.
 ///
-/// Its one device is "outside".
+/// Its devices are "outside" and "outside:1", which reach each other.
 std::unique_ptr<Backend> make_outside_backend();
 
 /// What the device "outside" saw, and what it is told to do. Threads: safe from any thread.

@@ -23,15 +23,24 @@ namespace headrace::test {
 /// the host waits for it.
 class ScriptedStream final : public BackendStream {
  public:
-  void submit(std::shared_ptr<Submission>) override { ++submissions; }
+  void submit(std::shared_ptr<Submission> submission) override {
+    require_present();
+    ++submissions;
+    last_submission = std::move(submission);
+  }
   void signal(MarkerSerial serial) override {
+    require_present();
     signals.push_back(serial);
     if (on_signal) {
       on_signal(serial);
     }
   }
-  MarkerSerial completed() override { return passed; }
+  MarkerSerial completed() override {
+    require_present();
+    return passed;
+  }
   bool wait(MarkerSerial serial, std::chrono::nanoseconds) override {
+    require_present();
     passed = std::max(passed, serial);
     return true;
   }
@@ -51,7 +60,16 @@ class ScriptedStream final : public BackendStream {
     return answer;
   }
 
+  /// What the calls of a lost device's streams begin with.
+  void require_present() const {
+    if (is_lost) {
+      throw Error(ErrorCode::device_lost, "The scripted device is gone.");
+    }
+  }
+
+  bool is_lost = false;
   int submissions = 0;
+  std::shared_ptr<Submission> last_submission;
   MarkerSerial passed = 0;
   std::vector<MarkerSerial> signals;
   std::vector<std::pair<BackendStream*, MarkerSerial>> waits;
@@ -94,6 +112,11 @@ class ScriptedDevice final : public BackendDevice {
     return streams.back();
   }
 
+  [[nodiscard]] bool reaches(const BackendDevice& other) const override {
+    return std::ranges::find(reached, &other) != reached.end();
+  }
+
+  std::vector<const BackendDevice*> reached;
   std::function<void(std::size_t)> on_allocate;
   std::function<void()> on_release;
   std::size_t alignment = 256;

@@ -15,11 +15,13 @@
   CALL(cuDeviceGet, 2000)                    \
   CALL(cuDeviceGetName, 2000)                \
   CALL(cuDeviceTotalMem, 3020)               \
+  CALL(cuDeviceCanAccessPeer, 4000)          \
   CALL(cuDevicePrimaryCtxRetain, 7000)       \
   CALL(cuDevicePrimaryCtxRelease, 11000)     \
   CALL(cuCtxGetCurrent, 4000)                \
   CALL(cuCtxPushCurrent, 4000)               \
   CALL(cuCtxPopCurrent, 4000)                \
+  CALL(cuCtxEnablePeerAccess, 4000)          \
   CALL(cuThreadExchangeStreamCaptureMode, 10010) \
   CALL(cuMemGetInfo, 3020)                   \
   CALL(cuMemAlloc, 3020)                     \

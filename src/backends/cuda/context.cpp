@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace headrace::cuda {
@@ -14,7 +15,7 @@ PrimaryContext::~PrimaryContext() {
 }
 
 Context::Context(const Driver& driver, CUdevice device, DeviceInfo info)
-    : driver_(driver), info_(std::move(info)), primary_(driver, device) {
+    : driver_(driver), device_(device), info_(std::move(info)), primary_(driver, device) {
   check(primary_.retain(), "cuDevicePrimaryCtxRetain");
   const Entered entered(*this);
   std::size_t free = 0;
@@ -40,6 +41,41 @@ void Context::require_alive() const {
     throw Error(ErrorCode::device_lost,
                 fmt::format("{} was lost after an earlier error.", info_.spec));
   }
+}
+
+bool Context::is_broken() noexcept {
+  const Entered entered(*this);
+  std::size_t free = 0;
+  std::size_t total = 0;
+  note(driver_.cuMemGetInfo(&free, &total));
+  return is_lost();
+}
+
+void Context::open_way_to(const std::shared_ptr<Context>& peer) {
+  peer->require_alive();
+  const std::scoped_lock lock(peers_mutex_);
+  const bool is_known = std::ranges::any_of(peers_, [&peer](const std::weak_ptr<Context>& known) {
+    return !known.owner_before(peer) && !peer.owner_before(known);
+  });
+  if (is_known || peer.get() == this) {
+    return;
+  }
+  std::erase_if(peers_, [](const std::weak_ptr<Context>& known) { return known.expired(); });
+  peers_.reserve(peers_.size() + 1);
+  enable_access_to(*peer);
+  peers_.push_back(peer);
+}
+
+void Context::enable_access_to(Context& peer) {
+  int can_access = 0;
+  check(driver_.cuDeviceCanAccessPeer(&can_access, device_, peer.device_), "cuDeviceCanAccessPeer");
+  const CUresult result =
+      can_access == 0 ? CUDA_SUCCESS : driver_.cuCtxEnablePeerAccess(peer.handle(), 0);
+  if (is_fatal(result) || result == CUDA_ERROR_OUT_OF_MEMORY) {
+    check(result, "cuCtxEnablePeerAccess", &peer);
+  }
+  // Others may have enabled it. Any other refusal, as of more peers than the hardware has room for,
+  // is of the direct way alone.
 }
 
 CUstream Context::take_stream() {

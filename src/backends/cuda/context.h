@@ -9,6 +9,7 @@
 #include "backends/cuda/kernels.h"
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -54,6 +55,13 @@ class Context {
     }
   }
   [[noreturn]] void fail(CUresult result, const char* call);
+  /// The same for a call that named something of `peer`'s too: whichever of the two can do no more
+  /// is lost. Null: there was nothing of anybody else's.
+  void check(CUresult result, const char* call, Context* peer) {
+    if (result != CUDA_SUCCESS) [[unlikely]] {
+      (peer != nullptr && peer->is_broken() ? *peer : *this).fail(result, call);
+    }
+  }
   /// Takes note of a result after which the context can do no more.
   void note(CUresult result) noexcept {
     if (is_fatal(result)) {
@@ -70,12 +78,22 @@ class Context {
   Kernels& kernels() noexcept { return kernels_; }
   Coefficients& coefficients() noexcept { return coefficients_; }
 
+  /// Has copies by this device's streams go straight to `peer`'s memory and from it, where there is
+  /// a way; where there is none the driver takes them through the host. The context is current.
+  /// \throws Error  `device_lost`.
+  void open_way_to(const std::shared_ptr<Context>& peer);
+
   /// A stream for the backend's own purposes, on which nothing runs. The context is current.
   CUstream take_stream();
   void give_back(CUstream stream) noexcept;
 
  private:
+  /// Asks the driver whether the context can do no more.
+  bool is_broken() noexcept;
+  void enable_access_to(Context& peer);
+
   const Driver& driver_;
+  const CUdevice device_;
   const DeviceInfo info_;
   PrimaryContext primary_;  // Outlives what is below, which belongs to it.
   std::atomic<bool> is_lost_{false};
@@ -86,6 +104,8 @@ class Context {
   std::mutex mutex_;
   std::vector<CUstream> idle_streams_;  // guarded by mutex_; room for all
   std::size_t streams_ = 0;             // guarded by mutex_; made so far
+  std::mutex peers_mutex_;
+  std::vector<std::weak_ptr<Context>> peers_;  // guarded by peers_mutex_; that were asked about
 };
 
 /// Makes a context current on this thread, and this thread's calls harmless to captures that go on

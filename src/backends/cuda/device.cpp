@@ -173,4 +173,8 @@ std::shared_ptr<BackendStream> Device::adopt_stream(NativeHandle handle) {
   return std::make_shared<Stream>(context_, stream, Stream::Kind::adopted);
 }
 
+bool Device::reaches(const BackendDevice& other) const {
+  return dynamic_cast<const Device*>(&other) != nullptr;
+}
+
 }  // namespace headrace::cuda

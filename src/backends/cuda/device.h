@@ -25,6 +25,10 @@ class Device final : public BackendDevice {
   std::shared_ptr<BackendStream> default_stream() override;
   std::shared_ptr<BackendStream> make_stream() override;
   std::shared_ptr<BackendStream> adopt_stream(NativeHandle handle) override;
+  /// Any of this backend's: the driver has events and copies between all of them.
+  [[nodiscard]] bool reaches(const BackendDevice& other) const override;
+
+  [[nodiscard]] const std::shared_ptr<Context>& context() const noexcept { return context_; }
 
  private:
   [[noreturn]] void fail_to_allocate(CUresult result, DeviceType device_type, std::size_t size);

@@ -13,7 +13,8 @@ struct Issuer {
 
   void operator()(const CopyOperation& copy) const {
     context.check(context.driver().cuMemcpyAsync(copy.to, copy.from, copy.bytes, stream),
-                  "cuMemcpyAsync");
+                  "cuMemcpyAsync",
+                  copy.peer);
   }
   void operator()(const FillOperation& fill) const {
     const Driver& driver = context.driver();

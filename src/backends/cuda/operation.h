@@ -19,6 +19,7 @@ struct CopyOperation {
   std::size_t bytes = 0;
   bool is_to_host = false;  ///< The address is page-locked memory of the host's.
   bool is_from_host = false;
+  Context* peer = nullptr;  ///< Whose one of the places is, when it is another device's.
   friend bool operator==(const CopyOperation&, const CopyOperation&) = default;
 };
 

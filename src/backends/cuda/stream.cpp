@@ -126,10 +126,12 @@ void Stream::keep(KeptOne kept) {
 
 void Stream::submit_plain(const Submission& submission) {
   operations_.clear();
+  bool is_for_graph = true;
   for (const Command& command : submission.commands) {
-    translate(command, *context_, operations_);
+    is_for_graph &= translate(command, *context_, operations_);
   }
-  if (operations_.size() >= kFewestForGraph && graphs_.launch(operations_, stream_)) {
+  if (is_for_graph && operations_.size() >= kFewestForGraph &&
+      graphs_.launch(operations_, stream_)) {
     return;
   }
   for (const Operation& operation : operations_) {
@@ -206,11 +208,13 @@ bool Stream::poll(const EventHold& event, std::chrono::nanoseconds timeout) {
 
 void Stream::wait_for(BackendStream& producer, MarkerSerial serial) {
   context_->require_alive();
-  const EventHold event = static_cast<Stream&>(producer).markers_.find(serial).event;
+  const auto& other = static_cast<const Stream&>(producer);
+  const EventHold event = other.markers_.find(serial).event;
   if (event) {
     const Entered entered(*context_);
     context_->check(context_->driver().cuStreamWaitEvent(stream_, event.handle(), 0),
-                    "cuStreamWaitEvent");
+                    "cuStreamWaitEvent",
+                    other.context_ == context_ ? nullptr : other.context_.get());
   }
 }
 

@@ -5,15 +5,16 @@
 
 #include "backends/cuda/blocks.h"
 #include "backends/cuda/context.h"
+#include "backends/cuda/device.h"
 #include "backends/cuda/expansion.h"
 
 namespace headrace::cuda {
 
 namespace {
 
-/// Whether a kernel takes it: between aligned places of the device's memory.
+/// Whether a kernel takes it: between aligned places of the device's own memory.
 bool is_for_kernel(const CopyCommand& copy) {
-  return copy.from.host == nullptr && copy.to.host == nullptr &&
+  return copy.peer == nullptr && copy.from.host == nullptr && copy.to.host == nullptr &&
          (address(copy.from) | address(copy.to) | copy.bytes) % kPieceBytes == 0;
 }
 
@@ -39,7 +40,14 @@ struct Translator {
                                           address(copy.from),
                                           copy.bytes,
                                           copy.to.host != nullptr,
-                                          copy.from.host != nullptr});
+                                          copy.from.host != nullptr,
+                                          copy.peer == nullptr ? nullptr : way_to(*copy.peer)});
+  }
+
+  Context* way_to(const BackendDevice& peer) const {
+    const std::shared_ptr<Context>& other = static_cast<const Device&>(peer).context();
+    context.open_way_to(other);
+    return other.get();
   }
 
   void operator()(const FillCommand& fill) const {
@@ -94,8 +102,10 @@ struct Translator {
 
 }  // namespace
 
-void translate(const Command& command, Context& context, std::vector<Operation>& operations) {
+bool translate(const Command& command, Context& context, std::vector<Operation>& operations) {
   std::visit(Translator{context, operations}, command.work);
+  const auto* copy = std::get_if<CopyCommand>(&command.work);
+  return copy == nullptr || copy->peer == nullptr;
 }
 
 }  // namespace headrace::cuda

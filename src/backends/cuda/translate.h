@@ -12,7 +12,7 @@ namespace headrace::cuda {
 class Context;
 
 /// Appends what `command`, which is no launch, comes to; nothing for no elements. The context is
-/// current.
-void translate(const Command& command, Context& context, std::vector<Operation>& operations);
+/// current. \returns Whether it may be part of a graph: no copy from or to another device.
+bool translate(const Command& command, Context& context, std::vector<Operation>& operations);
 
 }  // namespace headrace::cuda
