@@ -49,9 +49,9 @@ class HEADRACE_EXPORT CommandBuffer {
   /// Records a copy of `from`'s elements into `to`.
   ///
   /// One of the two is of the stream's device; the other may be of one that this one reaches.
-  /// \throws Error  `invalid_argument` when type or shape differ, or a device is another; nothing
-  /// is
-  ///                recorded.
+  ///
+  /// \throws Error  `invalid_argument` when type or shape differ, or a device is another;
+  ///                nothing is recorded.
   void copy(const Tensor& from, const Tensor& to);
 
   /// Records setting every element of `tensor` to `value`, converted to its type.

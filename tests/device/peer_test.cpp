@@ -129,7 +129,7 @@ TEST_P(PeerTest, PartsAtAnyPlaceAndOfAnySize) {
   const Tensor source = tensor_of(values);
   for (const auto& [begin, end] : std::vector<std::pair<std::int64_t, std::int64_t>>{
            {0, 1}, {3, 3}, {1, 18}, {16, 4112}, {5, 70'002}, {0, 5'000'003}}) {
-    Tensor target(other_manager_, {end - begin + 13}, DataType::uint8);
+    const Tensor target(other_manager_, {end - begin + 13}, DataType::uint8);
     target.slice(13, end - begin + 13).copy_from(source.slice(begin, end));
     const auto result = target.slice(13, end - begin + 13).to_vector<std::uint8_t>();
     EXPECT_TRUE(std::equal(result.begin(), result.end(), values.begin() + begin))

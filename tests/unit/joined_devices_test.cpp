@@ -48,7 +48,7 @@ struct Machine {
   };
 
   [[nodiscard]] Line line() const {
-    Stream stream = device.make_stream();
+    const Stream stream = device.make_stream();
     return {stream, backend->streams.back()};
   }
 
@@ -87,7 +87,7 @@ TEST_F(JoinedDevicesTest, BothMustReachTheOther) {
   const Machine::Line consumer = b_.line();
   const Completion completion = completion_of(producer);
   const Buffer buffer = a_.manager.get_buffer(kSize);
-  for (Machine* one : {&a_, &b_}) {
+  for (const Machine* one : {&a_, &b_}) {
     const auto reached = std::exchange(one->backend->reached, {});
     EXPECT_EQ(code_of([&] { consumer.stream.wait_for(completion); }), ErrorCode::invalid_argument);
     EXPECT_EQ(code_of([&] { buffer.record_use(consumer.stream); }), ErrorCode::invalid_argument);
