@@ -115,7 +115,6 @@ class alignas(64) Block {
   /// The same for all uses, which `stream` then need not wait for.
   bool cover_if_used_only_on(const StreamState& stream);
   void add_writers_to(UseList& uses);
-  void add_all_to(UseList& uses);
   /// The same but for what lost devices other than its own were to do: they will not write.
   void add_all_in_the_hosts_way_to(UseList& uses);
 
