@@ -36,12 +36,12 @@ struct Machine {
     void write(Block& block) const {
       block.before_write(state());
       state().submit(std::make_shared<Submission>());
-      block.after_write(state());
+      block.after_write(state().point());
     }
     void read(Block& block) const {
       block.before_read(state());
       state().submit(std::make_shared<Submission>());
-      block.after_read(state());
+      block.after_read(state().point());
     }
     /// All that came so far is done.
     void finish() const { backend->passed = UINT64_MAX; }
