@@ -226,6 +226,7 @@ class HEADRACE_EXPORT BackendDevice {
   /// and with `read_write` to, at the rate of memory of `allocate`'s. Whoever asks sees to it that
   /// no two ranges overlap and that the memory stays mapped.
   ///
+  /// \returns A block of exactly that memory.
   /// \throws Error  `unsupported`, as the default does, where the device cannot or the memory is of
   ///                a kind that it cannot take; `invalid_argument`; `out_of_memory`, of the host's;
   ///                `device_lost`.
