@@ -46,7 +46,7 @@ target_precompile_headers(headrace_test_support PRIVATE
 # Makes one program of tests/FOLDER/*.cpp. INTERNAL lets it include the headers of src/ as well;
 # NEEDS names what must be built when it runs.
 # Tests with Stress in their names get the label stress and more time. Those on the device cuda, and
-# the folder cuda, run on the driver of tests/fake_cuda; the former on a real one where the
+# the folders cuda and nvtx, run on the driver of tests/fake_cuda; the former on a real one where the
 # environment says that there must be one, with cuda in HEADRACE_REQUIRE_BACKENDS.
 function(headrace_test_folder folder)
   cmake_parse_arguments(PARSE_ARGV 1 arg "INTERNAL" "TIMEOUT" "DEFINE;LINK;NEEDS")
@@ -96,7 +96,7 @@ function(headrace_test_folder folder)
   endif()
   file(CONFIGURE OUTPUT ${target}_properties.cmake @ONLY CONTENT [[
 set(has_fake_cuda ON)
-if("@folder@" STREQUAL "cuda")
+if("@folder@" MATCHES "^(cuda|nvtx)$")
   set(on_fake_cuda ".*")
 elseif("@fake_cuda@" STREQUAL "" OR "$ENV{HEADRACE_REQUIRE_BACKENDS}" MATCHES "(^|,)cuda(,|$)")
   set(has_fake_cuda OFF)

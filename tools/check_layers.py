@@ -40,6 +40,8 @@ ROOMS = {
     "tests/cuda": (INTERNAL_TESTS[0] + " backends/cuda cuda", INTERNAL_TESTS[1] + " vendor:cuda"),
     "tests/gpu": ("headrace", ""),
     "tests/fake_cuda": ("headrace kernels backends/cuda fake_cuda support", "vendor:cuda"),
+    "tests/gpu": ("headrace", "vendor:cuda"),
+    "tests/nvtx": ("headrace support", "test"),
     "tests/cli": ("headrace cli support", "test fmt json"),
     "tests/support": ("headrace kernels core support", "test fmt json"),
 }

@@ -201,6 +201,30 @@ class HEADRACE_EXPORT BackendStream {
   [[nodiscard]] virtual bool is_capturing() const { return false; }
 };
 
+/// A tool that checks which memory work touches, as compute-sanitizer does, told which parts of its
+/// allocations a pool has handed out.
+///
+/// A part is open from before it is handed out until it is back and its last work is over. Open
+/// parts do not overlap. Design: docs/design/020-memory-checkers.md.
+///
+/// Threads: safe from any thread. Locks: the pool's is held, so it calls nothing of the library's.
+class HEADRACE_EXPORT SubAllocationObserver {
+ public:
+  SubAllocationObserver() = default;
+  SubAllocationObserver(const SubAllocationObserver&) = delete;
+  SubAllocationObserver& operator=(const SubAllocationObserver&) = delete;
+  virtual ~SubAllocationObserver();
+
+  /// From now on, until the device has `memory` back, work may touch only what is open of it.
+  virtual void watch(const MemoryBlock& memory) noexcept = 0;
+
+  /// Work may touch `bytes` bytes from `part` on.
+  virtual void open(const MemoryView& part, std::size_t bytes) noexcept = 0;
+
+  /// No more, as it was opened.
+  virtual void close(const MemoryView& part) noexcept = 0;
+};
+
 /// An open device.
 ///
 /// Threads: every call from any thread at any time.
@@ -234,6 +258,10 @@ class HEADRACE_EXPORT BackendDevice {
 
   /// Ends what `register_host` began, when no work uses the memory any more.
   virtual void unregister_host(const MemoryBlock& block) noexcept;
+
+  /// A tool to be told what pools hand out, which lives as long as the device; null for none. Asked
+  /// by each pool when it is made. A pool that tells one is slower: see SubAllocationObserver.
+  [[nodiscard]] virtual SubAllocationObserver* sub_allocation_observer() { return nullptr; }
 
   /// The stream that work without a stream goes to.
   virtual std::shared_ptr<BackendStream> default_stream() = 0;

@@ -37,7 +37,8 @@ class HEADRACE_EXPORT Buffer {
   /// Bytes asked for.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
-  /// Bytes there are, at least `size()`.
+  /// Bytes there are, at least `size()`. Use those asked for: a tool that checks memory takes the
+  /// rest for nobody's.
   [[nodiscard]] std::size_t capacity() const noexcept;
 
   [[nodiscard]] DeviceType device_type() const noexcept;

@@ -12,6 +12,8 @@
 
 namespace headrace {
 
+class SubAllocationObserver;
+
 namespace core {
 class MockState;
 }  // namespace core
@@ -44,6 +46,8 @@ struct MockDeviceConfig {
   std::size_t total_bytes = std::size_t{1} << 30;  ///< Allocations beyond fail with out_of_memory.
   /// Allocations are best made in multiples of this many bytes, a power of two.
   std::size_t granularity = 256;
+  /// Told what pools hand out; outlives the device. Null for none.
+  SubAllocationObserver* observer = nullptr;
 };
 
 /// A device for tests: it does real work in host memory, when told to or in a seeded random order

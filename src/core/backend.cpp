@@ -10,6 +10,7 @@ namespace headrace {
 Backend::~Backend() = default;
 BackendDevice::~BackendDevice() = default;
 BackendStream::~BackendStream() = default;
+SubAllocationObserver::~SubAllocationObserver() = default;
 
 std::shared_ptr<BackendStream> BackendDevice::adopt_stream(NativeHandle) {
   throw Error(ErrorCode::unsupported,

@@ -86,6 +86,7 @@ class alignas(64) Block {
   friend class CentralList;
   friend class LooseBlocks;
   friend class MemoryPool;
+  friend class OpenParts;
 
   /// Whether nothing is known to use it but work on the stream it was taken for.
   [[nodiscard]] bool is_used_only_on(const StreamState& stream) const noexcept {

@@ -228,7 +228,8 @@ void DeviceState::enlist(const std::shared_ptr<PoolLink>& pool) {
   pools_.push_back(pool);
 }
 
-void DeviceState::retire(std::shared_ptr<StreamState> stream) noexcept {
+template <class Visit>
+void DeviceState::for_each_pool(const Visit& visit) noexcept {
   std::vector<std::weak_ptr<PoolLink>> pools;
   {
     const std::scoped_lock lock(mutex_);
@@ -238,10 +239,14 @@ void DeviceState::retire(std::shared_ptr<StreamState> stream) noexcept {
     if (const std::shared_ptr<PoolLink> link = weak.lock()) {
       const std::scoped_lock lock(link->mutex);
       if (link->pool != nullptr) {
-        link->pool->retire(*stream);
+        visit(*link->pool);
       }
     }
   }
+}
+
+void DeviceState::retire(std::shared_ptr<StreamState> stream) noexcept {
+  for_each_pool([&stream](MemoryPool& pool) { pool.retire(*stream); });
   if (stream->reap()) {
     return;
   }
@@ -250,6 +255,9 @@ void DeviceState::retire(std::shared_ptr<StreamState> stream) noexcept {
 }
 
 void DeviceState::reap() noexcept {
+  if (backend_->sub_allocation_observer() != nullptr) {
+    for_each_pool([](MemoryPool& pool) { pool.tell_what_is_over(); });
+  }
   std::vector<std::shared_ptr<StreamState>> retired;
   std::vector<Grave> graves;
   // One at a time: whoever comes second must not find memory neither buried nor given back.

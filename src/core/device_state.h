@@ -82,7 +82,8 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   /// The uses of all that is buried.
   [[nodiscard]] UseList buried_uses();
 
-  /// Closes retired streams and releases buried memory whose work is over.
+  /// Closes retired streams and releases buried memory whose work is over; a tool that checks
+  /// memory is told what else is.
   void reap() noexcept;
 
   /// Takes over a stream whose last handle is gone, and tells the pools.
@@ -103,6 +104,9 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   /// Notes a range before it is registered, which takes long. \throws Error  `invalid_argument`.
   void enter(std::span<std::byte> memory);
   Stream adopt(std::shared_ptr<BackendStream> backend, StreamState::Owner owner);
+  /// Calls `visit` with every pool that is open.
+  template <class Visit>
+  void for_each_pool(const Visit& visit) noexcept;
   void require_current() const { process_.require_current("The device"); }
 
   const ProcessStamp process_;

@@ -51,7 +51,8 @@ MemoryPool::MemoryPool(Device device, MemoryManagerConfig config, std::size_t on
       only_size_(only_size),
       log_(config_.allocation_log.empty()
                ? nullptr
-               : std::make_unique<AllocationLog>(config_.allocation_log)) {
+               : std::make_unique<AllocationLog>(config_.allocation_log)),
+      open_parts_(device_state_->backend().sub_allocation_observer()) {
   if (const std::size_t wanted = device_state_->caps().alignment; wanted > kGranule) {
     throw Error(ErrorCode::unsupported,
                 fmt::format("Device {} wants memory at multiples of {} bytes; blocks are at "
@@ -146,7 +147,8 @@ Block* MemoryPool::serve(std::size_t size,
       .device_type = device_type,
       .slot = classes_.serve(size) ? slot_of(device_type, classes_.index_of(size)) : kNoSlot,
       .stream = stream,
-      .key = key};
+      .key = key,
+      .is_told = open_parts_.are_told()};
   if (Block* block = refill(request)) {
     return block;
   }
@@ -159,6 +161,11 @@ Block* MemoryPool::serve(std::size_t size,
       fail(request);
     }
   }
+}
+
+std::size_t MemoryPool::usable_bytes(const Block& block) const noexcept {
+  return open_parts_.are_told() ? block.requested_.load(std::memory_order_relaxed)
+                                : block.capacity();
 }
 
 std::size_t MemoryPool::capacity_of(std::size_t size) const {
@@ -209,7 +216,7 @@ Block* MemoryPool::attempt(Request& request) {
     return grow(request, growth);
   }
   if (must_wait) {
-    wait_for_uses(*block, *request.stream);
+    wait_for_uses(*block, request);
   }
   return block;
 }
@@ -276,10 +283,11 @@ Lane& MemoryPool::lane_of(const std::shared_ptr<StreamState>& stream) {
 
 void MemoryPool::remember_cache(Lane& lane, bool is_default) {
   // The end of another's stream can come at any time, so its frees are marked one by one; and what
-  // a cache serves is neither logged nor kept for a capture. Nobody would empty a closed pool's.
+  // a cache serves is neither logged, told to a tool nor kept for a capture. Nobody would empty a
+  // closed pool's.
   const CacheKey key = cache_key(number_, lane.stream->short_id());
   if (is_closed_ || lane.is_retired || lane.stream->is_adopted() || lane.capture || log_ ||
-      !may_be_kept(key)) {
+      open_parts_.are_told() || !may_be_kept(key)) {
     return;
   }
   ThreadCache* cache = ThreadCaches::cache_of(number_);
@@ -383,6 +391,7 @@ void MemoryPool::hand_out(Block& block, const Request& request, bool must_wait) 
     give_to_lane(block, request);
   } else {
     begin_use(block, request);
+    tell_of(block, request);
   }
   ++request.lane->taken;
   fold_own();
@@ -404,8 +413,16 @@ void MemoryPool::begin_use(Block& block, const Request& request) {
   block.end_uses_at(end);
 }
 
-void MemoryPool::wait_for_uses(Block& block, StreamState& stream) {
-  const bool by_host = block.device_type_ == DeviceType::cpu;
+void MemoryPool::tell_of(const Block& block, const Request& request) noexcept {
+  if (open_parts_.are_told()) {
+    // A graph may use its memory again, for more bytes.
+    open_parts_.open(block, request.capture ? block.capacity() : request.size);
+  }
+}
+
+void MemoryPool::wait_for_uses(Block& block, const Request& request) {
+  const bool by_host = request.is_after_all();
+  StreamState& stream = *request.stream;
   try {
     by_host ? block.wait_to_write() : block.before_write(stream);
   } catch (...) {
@@ -416,6 +433,7 @@ void MemoryPool::wait_for_uses(Block& block, StreamState& stream) {
   }
   block.end_uses_at(by_host ? 0 : stream.stamp_serial());
   const std::scoped_lock lock(mutex_);
+  tell_of(block, request);
   ++(by_host ? totals_.host_waits : totals_.stream_waits);
 }
 

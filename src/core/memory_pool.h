@@ -12,6 +12,7 @@
 #include "core/lane.h"
 #include "core/loose_blocks.h"
 #include "core/memory_snapshot.h"
+#include "core/open_parts.h"
 #include "core/process.h"
 #include "core/segment_heap.h"
 #include "core/size_class.h"
@@ -55,6 +56,10 @@ class MemoryPool {
   [[nodiscard]] const Device& device() const noexcept { return device_; }
   [[nodiscard]] DeviceState& device_state() const noexcept { return *device_state_; }
   [[nodiscard]] const ProcessStamp& process() const noexcept { return process_; }
+
+  /// Bytes of a taken block that its taker may use: all, or where a tool checks it, those asked
+  /// for.
+  [[nodiscard]] std::size_t usable_bytes(const Block& block) const noexcept;
 
   /// Bytes of the block that serves `size` bytes. \throws Error  when it cannot be rounded.
   [[nodiscard]] std::size_t capacity_of(std::size_t size) const;
@@ -105,6 +110,9 @@ class MemoryPool {
   /// Takes over what the cache of a thread that ends holds. The link's lock is held.
   void absorb(ThreadCache& cache) noexcept;
 
+  /// Tells a tool, if there is one, what no work uses any more. The link's lock is held.
+  void tell_what_is_over() noexcept;
+
   /// Takes over what is cached for a stream whose last handle is gone. The link's lock is held.
   void retire(const StreamState& stream) noexcept;
 
@@ -121,17 +129,23 @@ class MemoryPool {
     DeviceType device_type;
     std::size_t slot;
     std::shared_ptr<StreamState> stream;
-    CacheKey key;         // of the stream as the caller named it
-    bool may_ask = true;  // the device, whether work is done: not while it is captured
+    CacheKey key;          // of the stream as the caller named it
+    bool is_told = false;  // to a tool, for which memory in use has one user at a time
+    bool may_ask = true;   // the device, whether work is done: not while it is captured
     Lane* lane = nullptr;
     std::shared_ptr<Capture> capture = nullptr;  // that the block is for
     Shortage shortage = Shortage::device;        // what the last attempt lacked
     bool is_last_round = false;
 
-    /// Whose work may come at once; null for memory that the host writes, which is on no stream,
-    /// and for a graph, which may be launched on any.
+    /// Whether every use before must be over, not only come before: of memory that the host
+    /// writes, which is on no stream, and of what a tool is told is open.
+    [[nodiscard]] bool is_after_all() const noexcept {
+      return device_type == DeviceType::cpu || is_told;
+    }
+    /// Whose work may come at once; null for nobody's, as for a graph, which may be launched on
+    /// any.
     [[nodiscard]] const StreamState* user() const noexcept {
-      return device_type == DeviceType::cpu || capture ? nullptr : stream.get();
+      return is_after_all() || capture ? nullptr : stream.get();
     }
   };
   enum class Fit { one_span, run, any_run };
@@ -191,7 +205,9 @@ class MemoryPool {
   void hand_out(Block& block, const Request& request, bool must_wait);
   void give_to_lane(Block& block, const Request& request);
   void begin_use(Block& block, const Request& request);
-  void wait_for_uses(Block& block, StreamState& stream);
+  void wait_for_uses(Block& block, const Request& request);
+  /// Tells a tool, if there is one, what of a block may be used from now on.
+  void tell_of(const Block& block, const Request& request) noexcept;
 
   // Growth: memory_pool_growth.cpp.
   Block* carve(const Request& request, Fit fit);
@@ -290,6 +306,7 @@ class MemoryPool {
   std::vector<std::shared_ptr<ThreadCache>> caches_;
   std::array<ClassPool, kSlots> slots_;
   std::array<SegmentHeap, kKinds> heaps_;
+  OpenParts open_parts_;      // told to a tool; then no caches are kept
   std::size_t existing_ = 0;  // blocks, taken or cached
   std::size_t grown_since_collection_ = 0;
   MemoryStats totals_;  // but for what the atomics and the caches count

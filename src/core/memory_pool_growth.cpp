@@ -155,6 +155,9 @@ Block* MemoryPool::grow(Request& request, std::size_t bytes) {
   }
   grown_since_collection_ += given;
   poison(memory.host, given);
+  if (open_parts_.are_told()) {
+    open_parts_.add_segment(memory);
+  }
   ++totals_.misses;
   totals_.peak_reserved_bytes = std::max(totals_.peak_reserved_bytes, totals_.reserved_bytes);
   Block* block = carve(request, Fit::one_span);

@@ -117,6 +117,9 @@ void MemoryPool::make_loose(Block& block) {
   if (kPoisons && block.writers_.all_passed_or_on(nullptr)) {
     poison(block);
   }
+  if (open_parts_.are_told()) {
+    open_parts_.close_after(block, block.writers_);
+  }
   ++block.span_->cached;
   if (block.slot_ != kNoSlot) {
     slots_.at(block.slot_).loose.push(block);
@@ -261,6 +264,13 @@ void MemoryPool::retire(const StreamState& stream) noexcept {
   shut_caches(lane, nullptr);
   lane.is_retired = true;
   drop_lane_if_over(lane);
+}
+
+void MemoryPool::tell_what_is_over() noexcept {
+  if (open_parts_.are_told()) {
+    const std::scoped_lock lock(mutex_);
+    open_parts_.close_what_is_over();
+  }
 }
 
 std::int64_t MemoryPool::outstanding() const {

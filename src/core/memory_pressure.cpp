@@ -145,6 +145,12 @@ std::size_t MemoryPool::release_cached() {
 
 std::size_t MemoryPool::give_to_device(std::vector<SegmentHeap::Removed>&& removed) noexcept {
   std::size_t bytes = 0;
+  if (open_parts_.are_told()) {
+    const std::scoped_lock lock(mutex_);
+    for (const SegmentHeap::Removed& segment : removed) {
+      open_parts_.drop_segment(segment.memory);
+    }
+  }
   for (SegmentHeap::Removed& segment : removed) {
     unpoison(segment.memory.host, segment.size);
     device_state_->bury(segment.memory, std::move(segment.uses));

@@ -38,6 +38,9 @@ class MockState final : public BackendDevice, public std::enable_shared_from_thi
   void release(const MemoryBlock& block) noexcept override;
   MemoryBlock register_host(std::byte* memory, std::size_t size, HostAccess access) override;
   void unregister_host(const MemoryBlock& block) noexcept override;
+  [[nodiscard]] SubAllocationObserver* sub_allocation_observer() override {
+    return config_.observer;
+  }
   std::shared_ptr<BackendStream> default_stream() override;
   std::shared_ptr<BackendStream> make_stream() override;
   std::shared_ptr<BackendStream> adopt_stream(NativeHandle handle) override;

@@ -5,6 +5,7 @@
 #include "headrace/memory_tag.h"
 
 #include "core/access.h"
+#include "core/memory_pool.h"
 #include "core/tag_table.h"
 
 #include <fmt/format.h>
@@ -15,7 +16,7 @@ namespace headrace::loader {
 
 namespace {
 std::uint64_t size_of_storage(const std::shared_ptr<core::Storage>& storage) {
-  return storage ? storage->block().capacity() : 0;
+  return storage ? storage->block().owner().usable_bytes(storage->block()) : 0;
 }
 
 /// Whether nobody else references `storage`. Then all that others did with it happened before.

@@ -87,6 +87,16 @@ std::size_t used_of(int device) {
   return bytes;
 }
 
+/// Whether `size` bytes at `address`, inside `allocation`, may be used as far as it is divided.
+bool is_open(const Allocation& allocation, std::uintptr_t address, std::size_t size) {
+  if (!allocation.parts || size == 0) {
+    return true;
+  }
+  const auto after = allocation.parts->upper_bound(address);
+  return after != allocation.parts->begin() &&
+         address + size <= std::prev(after)->first + std::prev(after)->second;
+}
+
 CUresult free_at(std::uintptr_t address, bool is_host) {
   if (const CUresult result = may_call_unsafe(); result != CUDA_SUCCESS) {
     return result;
@@ -154,6 +164,11 @@ Allocation::~Allocation() {
   }
 }
 
+Allocation* allocation_at(std::uintptr_t address) {
+  const auto found = state().living.find(address);
+  return found == state().living.end() ? nullptr : found->second.get();
+}
+
 Place place_of(std::uintptr_t address, std::size_t size) {
   const auto& living = state().living;
   auto found = living.upper_bound(address);
@@ -162,7 +177,7 @@ Place place_of(std::uintptr_t address, std::size_t size) {
     const std::shared_ptr<Allocation>& allocation = found->second;
     const std::size_t offset = address - found->first;
     if (offset < allocation->size) {
-      if (size > allocation->size - offset) {
+      if (size > allocation->size - offset || !is_open(*allocation, address, size)) {
         return {};
       }
       return {allocation->is_host ? Place::Kind::pinned : Place::Kind::device,

@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 
 namespace headrace::fake_cuda {
 
@@ -28,7 +30,13 @@ struct Allocation {
   bool is_read_only = false;     ///< The device may not write it.
   std::uintptr_t address = 0;    ///< What programs know.
   std::byte* storage = nullptr;  ///< Where the bytes are.
+
+  /// The parts that may be used, bytes by address, of one that a program says it divides.
+  std::optional<std::map<std::uintptr_t, std::size_t>> parts;
 };
+
+/// The allocation that begins at `address`, or null.
+Allocation* allocation_at(std::uintptr_t address);
 
 /// What an address means.
 struct Place {
@@ -39,7 +47,7 @@ struct Place {
 };
 
 /// The place of `size` bytes at `address`: invalid when they are not inside one allocation though
-/// the address is a device's, or cross its end.
+/// the address is a device's, or cross its end, or, of a divided one, that of a part.
 Place place_of(std::uintptr_t address, std::size_t size);
 
 /// The allocation that begins at `address`, or null.

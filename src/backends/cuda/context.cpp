@@ -21,6 +21,7 @@ Context::Context(const Driver& driver, CUdevice device, DeviceInfo info)
   std::size_t free = 0;
   std::size_t total = 0;
   check(driver.cuMemGetInfo(&free, &total), "cuMemGetInfo");
+  nvtx_memory_ = NvtxMemory::find(*this);
 }
 
 Context::~Context() {

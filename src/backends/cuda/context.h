@@ -7,6 +7,7 @@
 #include "backends/cuda/driver.h"
 #include "backends/cuda/event_pool.h"
 #include "backends/cuda/kernels.h"
+#include "backends/cuda/nvtx_memory.h"
 
 #include <atomic>
 #include <memory>
@@ -77,6 +78,8 @@ class Context {
   EventPool& timed_events() noexcept { return timed_events_; }
   Kernels& kernels() noexcept { return kernels_; }
   Coefficients& coefficients() noexcept { return coefficients_; }
+  /// A tool that is told what pools hand out, or null.
+  [[nodiscard]] NvtxMemory* nvtx_memory() const noexcept { return nvtx_memory_.get(); }
 
   /// Has copies by this device's streams go straight to `peer`'s memory and from it, where there is
   /// a way; where there is none the driver takes them through the host. The context is current.
@@ -101,6 +104,7 @@ class Context {
   EventPool timed_events_{*this, EventPool::Kind::timed};
   Kernels kernels_{*this};
   Coefficients coefficients_{*this};
+  std::unique_ptr<NvtxMemory> nvtx_memory_;
   std::mutex mutex_;
   std::vector<CUstream> idle_streams_;  // guarded by mutex_; room for all
   std::size_t streams_ = 0;             // guarded by mutex_; made so far

@@ -65,6 +65,9 @@ void Device::fail_to_allocate(CUresult result, DeviceType device_type, std::size
 // On a lost device both calls fail, and the memory is gone all the same.
 void Device::release(const MemoryBlock& block) noexcept {
   const Entered entered(*context_);
+  if (NvtxMemory* told = context_->nvtx_memory()) {
+    told->forget(block);
+  }
   if (block.host != nullptr) {
     context_->driver().cuMemFreeHost(block.host);
   } else {

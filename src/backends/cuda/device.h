@@ -22,6 +22,9 @@ class Device final : public BackendDevice {
   void release(const MemoryBlock& block) noexcept override;
   MemoryBlock register_host(std::byte* memory, std::size_t size, HostAccess access) override;
   void unregister_host(const MemoryBlock& block) noexcept override;
+  [[nodiscard]] SubAllocationObserver* sub_allocation_observer() override {
+    return context_->nvtx_memory();
+  }
   std::shared_ptr<BackendStream> default_stream() override;
   std::shared_ptr<BackendStream> make_stream() override;
   std::shared_ptr<BackendStream> adopt_stream(NativeHandle handle) override;

@@ -15,6 +15,12 @@ find_path(HEADRACE_CUDA_DRIVER_INCLUDE cudaTypedefs.h
         "${headrace_nvcc_folder}/../targets/${CMAKE_SYSTEM_PROCESSOR}-linux/include"
   DOC "Folder of cuda.h and cudaTypedefs.h")
 mark_as_advanced(HEADRACE_CUDA_DRIVER_INCLUDE)
+# Optional: what compute-sanitizer is told of the pools' blocks by. On PyPI it may be a package of its
+# own beside the compiler's.
+find_path(HEADRACE_NVTX_INCLUDE nvtx3/nvToolsExtMem.h
+  HINTS "${HEADRACE_CUDA_DRIVER_INCLUDE}" "${headrace_nvcc_folder}/../../nvtx/include"
+  DOC "Folder of nvtx3/nvToolsExtMem.h")
+mark_as_advanced(HEADRACE_NVTX_INCLUDE)
 execute_process(COMMAND "${HEADRACE_NVCC}" --version
   OUTPUT_VARIABLE headrace_nvcc_text ERROR_QUIET RESULT_VARIABLE headrace_nvcc_result)
 string(REGEX MATCH "release ([0-9]+\\.[0-9]+)" headrace_nvcc_release "${headrace_nvcc_text}")
