@@ -38,7 +38,6 @@ ROOMS = {
     "tests/life": INTERNAL_TESTS,
     "tests/device": ("headrace support", "test fmt json"),
     "tests/cuda": (INTERNAL_TESTS[0] + " backends/cuda cuda", INTERNAL_TESTS[1] + " vendor:cuda"),
-    "tests/gpu": ("headrace", ""),
     "tests/fake_cuda": ("headrace kernels backends/cuda fake_cuda support", "vendor:cuda"),
     "tests/gpu": ("headrace", "vendor:cuda"),
     "tests/nvtx": ("headrace support", "test"),

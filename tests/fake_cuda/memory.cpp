@@ -164,11 +164,6 @@ Allocation::~Allocation() {
   }
 }
 
-Allocation* allocation_at(std::uintptr_t address) {
-  const auto found = state().living.find(address);
-  return found == state().living.end() ? nullptr : found->second.get();
-}
-
 Place place_of(std::uintptr_t address, std::size_t size) {
   const auto& living = state().living;
   auto found = living.upper_bound(address);

@@ -35,9 +35,6 @@ struct Allocation {
   std::optional<std::map<std::uintptr_t, std::size_t>> parts;
 };
 
-/// The allocation that begins at `address`, or null.
-Allocation* allocation_at(std::uintptr_t address);
-
 /// What an address means.
 struct Place {
   enum class Kind { device, pinned, pageable, invalid };

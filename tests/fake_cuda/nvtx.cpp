@@ -19,15 +19,15 @@ std::uintptr_t address_of(const void* pointer) {
 }
 
 /// The allocation that is divided and begins at `address`, or null.
-Allocation* divided(std::uintptr_t address) {
-  Allocation* allocation = allocation_at(address);
+std::shared_ptr<Allocation> divided(std::uintptr_t address) {
+  const std::shared_ptr<Allocation> allocation = allocation_at(address);
   return allocation != nullptr && allocation->parts ? allocation : nullptr;
 }
 
 nvtxMemHeapHandle_t register_heap(nvtxDomainHandle_t, const nvtxMemHeapDesc_t* heap) {
   const std::scoped_lock held(lock());
   const auto* range = static_cast<const nvtxMemVirtualRangeDesc_t*>(heap->typeSpecificDesc);
-  Allocation* allocation = allocation_at(address_of(range->ptr));
+  const std::shared_ptr<Allocation> allocation = allocation_at(address_of(range->ptr));
   if (heap->extCompatID != NVTX_EXT_COMPATID_MEM || heap->structSize != sizeof(*heap) ||
       heap->usage != NVTX_MEM_HEAP_USAGE_TYPE_SUB_ALLOCATOR ||
       heap->type != NVTX_MEM_TYPE_VIRTUAL_ADDRESS || heap->typeSpecificDescSize != sizeof(*range) ||
@@ -42,7 +42,7 @@ nvtxMemHeapHandle_t register_heap(nvtxDomainHandle_t, const nvtxMemHeapDesc_t* h
 
 void unregister_heap(nvtxDomainHandle_t, nvtxMemHeapHandle_t heap) {
   const std::scoped_lock held(lock());
-  if (Allocation* allocation = divided(address_of(heap))) {
+  if (const std::shared_ptr<Allocation> allocation = divided(address_of(heap))) {
     allocation->parts.reset();
   } else {
     violate("nvtxMemHeapUnregister is given no heap");
@@ -64,7 +64,7 @@ void register_region(Allocation& heap, std::uintptr_t address, std::size_t bytes
 
 void register_regions(nvtxDomainHandle_t, const nvtxMemRegionsRegisterBatch_t* batch) {
   const std::scoped_lock held(lock());
-  Allocation* heap = divided(address_of(batch->heap));
+  const std::shared_ptr<Allocation> heap = divided(address_of(batch->heap));
   if (batch->extCompatID != NVTX_EXT_COMPATID_MEM || batch->structSize != sizeof(*batch) ||
       batch->regionType != NVTX_MEM_TYPE_VIRTUAL_ADDRESS ||
       batch->regionDescElementSize != sizeof(nvtxMemVirtualRangeDesc_t) || heap == nullptr) {
