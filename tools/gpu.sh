@@ -84,6 +84,7 @@ interop() {
 # none used again while work may use it: tests of just that are left out.
 reuse='*KindsDoNotShareMemory*:*ABlockTakenAgainCounts*:*CountsAvailableAndAllocated*'
 reuse="$reuse:*AgesAreThoseOfTheSegmentAndOfTheLastMiss*:*MemoryUnderALimitIsReused*"
+reuse="$reuse:*ATakerThatMustHaveTheMemory*"
 sanitizers() {
   for tool in memcheck racecheck initcheck synccheck; do
     which="*/cuda:-*Stress*:$reuse"
