@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copies of 256 MiB from one GPU to another: Tensor::copy_from beside the runtime's own copy, medians
-// of interleaved rounds, both ways.
+// Copies of 256 MiB from one GPU to another: Tensor::copy_from beside the runtime's own copy,
+// medians of interleaved rounds, both ways.
 //
 // Not part of the build, for it needs CUDA's compiler. See ../README.md for the command.
 #include "headrace/headrace.h"

@@ -76,5 +76,19 @@ TEST(CudaDriverDeathTest, WithoutACallOrACuInitThatWorksThereIsNoDevice) {
       "");
 }
 
+// There are no kernels for it; nobody asks for a context of it.
+TEST(CudaDriverDeathTest, AGpuThatIsTooOldIsNotListed) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto count_of = [](int major, int minor) {
+    return devices_when(
+        [major, minor](const auto& driver) { driver.set_capability(0, major, minor); });
+  };
+  const auto exit_code = [](int code) { return testing::ExitedWithCode(code); };
+  EXPECT_EXIT(std::_Exit(count_of(6, 1)), exit_code(1), "");
+  EXPECT_EXIT(std::_Exit(count_of(7, 0)), exit_code(1), "");
+  EXPECT_EXIT(std::_Exit(count_of(7, 5)), exit_code(2), "");
+  EXPECT_EXIT(std::_Exit(count_of(12, 0)), exit_code(2), "");
+}
+
 }  // namespace
 }  // namespace headrace::test

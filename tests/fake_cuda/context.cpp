@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <utility>
 
 namespace headrace::fake_cuda {
 
@@ -20,6 +21,7 @@ namespace {
 struct DeviceState {
   int retained = 0;
   std::shared_ptr<Context> primary;
+  std::pair<int, int> capability{9, 0};
 };
 
 struct State {
@@ -94,6 +96,10 @@ std::vector<std::shared_ptr<Context>> contexts() {
   return all;
 }
 
+void set_capability(int device, int major, int minor) {
+  state().devices[device].capability = {major, minor};
+}
+
 void lose(int device) {
   if (const auto& primary = state().devices.at(static_cast<std::size_t>(device)).primary) {
     primary->is_lost = true;
@@ -144,6 +150,23 @@ CUresult fake_cuDeviceGetName(char* name, int length, CUdevice device) {
   }
   std::snprintf(name, static_cast<std::size_t>(length), "Fake GPU %d", device);
   return CUDA_SUCCESS;
+}
+
+CUresult fake_cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice device) {
+  if (!is_device(device)) {
+    return CUDA_ERROR_INVALID_DEVICE;
+  }
+  const std::pair<int, int> capability = state().devices[device].capability;
+  switch (attribute) {
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
+      *value = capability.first;
+      return CUDA_SUCCESS;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
+      *value = capability.second;
+      return CUDA_SUCCESS;
+    default:
+      return CUDA_ERROR_INVALID_VALUE;
+  }
 }
 
 CUresult fake_cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {

@@ -30,6 +30,8 @@ bool may_access(const Context& context, const Context& owner);
 /// Says that no device has a direct way to another's memory, or that all have.
 void set_peer_access(bool is_there);
 
+void set_capability(int device, int major, int minor);
+
 /// What the driver knows of the calling thread.
 struct Thread {
   std::vector<std::shared_ptr<Context>> contexts;  ///< The current one last.

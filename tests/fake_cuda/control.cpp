@@ -64,6 +64,7 @@ constexpr Control kControl{
     .called = &Locked<&names_of_calls_made>::call,
     .lose = &Locked<&lose>::call,
     .set_peer_access = &Locked<&set_peer_access>::call,
+    .set_capability = &Locked<&set_capability>::call,
     .limit_memory = &Locked<&limit_memory>::call,
     .set_manual = &Locked<&set_manual>::call,
     .run = &Locked<&run>::call,

@@ -31,6 +31,8 @@ struct Control {
   void (*lose)(int device);
   /// Whether devices have a direct way to one another's memory; they do at first.
   void (*set_peer_access)(bool is_there);
+  /// The compute capability that a device says it has: 9.0 until then.
+  void (*set_capability)(int device, int major, int minor);
   /// Bytes that a device, or for -1 the host as page-locked memory, gives out at the most.
   void (*limit_memory)(int device, std::size_t bytes);
 

@@ -8,10 +8,22 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace headrace::cuda {
 
 namespace {
+
+/// Whether there are kernels for it: of compute capability 7.5 or later.
+bool has_kernels(const Driver& driver, CUdevice device) {
+  int major = 0;
+  int minor = 0;
+  return driver.cuDeviceGetAttribute(
+             &major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device) == CUDA_SUCCESS &&
+         driver.cuDeviceGetAttribute(
+             &minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device) == CUDA_SUCCESS &&
+         std::pair(major, minor) >= std::pair(7, 5);
+}
 
 /// What the driver says of device `index`; nothing when it cannot be used.
 std::optional<DeviceInfo> describe(const Driver& driver, int index) {
@@ -20,7 +32,7 @@ std::optional<DeviceInfo> describe(const Driver& driver, int index) {
   std::size_t bytes = 0;
   if (driver.cuDeviceGet(&device, index) != CUDA_SUCCESS ||
       driver.cuDeviceGetName(name.data(), static_cast<int>(name.size()), device) != CUDA_SUCCESS ||
-      driver.cuDeviceTotalMem(&bytes, device) != CUDA_SUCCESS) {
+      driver.cuDeviceTotalMem(&bytes, device) != CUDA_SUCCESS || !has_kernels(driver, device)) {
     return std::nullopt;
   }
   DeviceInfo info;

@@ -14,6 +14,7 @@
   CALL(cuDeviceGetCount, 2000)               \
   CALL(cuDeviceGet, 2000)                    \
   CALL(cuDeviceGetName, 2000)                \
+  CALL(cuDeviceGetAttribute, 2000)           \
   CALL(cuDeviceTotalMem, 3020)               \
   CALL(cuDeviceCanAccessPeer, 4000)          \
   CALL(cuDevicePrimaryCtxRetain, 7000)       \
