@@ -89,7 +89,7 @@ reuse="$reuse:*ATakerThatMustHaveTheMemory*"
 sanitizers() {
   for tool in memcheck racecheck initcheck synccheck; do
     which="*/cuda:-*Stress*:*PeerTest*:$reuse"
-    [ $tool = initcheck ] && which='*Convert*/cuda:*Expand*/cuda:*Batch*/cuda:*Copy*/cuda:*Staging*/cuda'
+    [ $tool = initcheck ] && which='*Convert*/cuda:*Expand*/cuda:*Batch*/cuda:*Copy*/cuda:*Staging*/cuda:-*PeerTest*'
     [ $tool = memcheck ] && options='--report-api-errors no' || options=''
     # shellcheck disable=SC2086  # The options are words.
     run "$tool" compute-sanitizer --tool "$tool" $options --error-exitcode 9 \

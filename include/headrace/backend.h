@@ -158,8 +158,8 @@ using MarkerSerial = std::uint64_t;
 /// A stream of one device: work runs in the order submitted.
 ///
 /// Threads: `submit`, `signal` and `wait_for` come from one thread at a time; `prepare`,
-/// `completed` and `wait` from any thread at any time. Errors: any call throws `device_lost` once
-/// the device is gone.
+/// `completed`, `wait` and `is_capturing` from any thread at any time. Errors: any call throws
+/// `device_lost` once the device is gone.
 class HEADRACE_EXPORT BackendStream {
  public:
   BackendStream() = default;

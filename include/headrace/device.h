@@ -58,9 +58,8 @@ class HEADRACE_EXPORT Device {
   /// Registering reads what is not in memory and keeps it there; 1 GiB in the page cache takes some
   /// 40 ms. What is locked counts against no manager's limit.
   /// Life: see HostRegistration. Threads: safe from any thread.
-  /// \throws Error  `invalid_argument` when a part of it is registered already, with this device,
-  /// or
-  ///                on cuda by anybody in the process, or is not mapped; `unsupported` when the
+  /// \throws Error  `invalid_argument` when a part of it is not mapped, or registered already with
+  ///                this device, or on cuda by anybody in the process; `unsupported` when the
   ///                device cannot take such memory; `out_of_memory` when no more can be locked;
   ///                `device_lost`.
   [[nodiscard]] HostRegistration register_host(std::span<const std::byte> bytes) const;

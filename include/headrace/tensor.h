@@ -114,9 +114,8 @@ class HEADRACE_EXPORT Tensor {
   /// of the device's, or where the host sees this tensor's memory by the host.
   ///
   /// Waits: until they are copied.
-  /// \throws Error  `invalid_argument` when `source` is empty, of another device or ends before
-  /// them,
-  ///                or the device's default stream is captured; nothing is changed. What the copy
+  /// \throws Error  `invalid_argument` when `source` is empty, of another device or too short, or
+  ///                the device's default stream is captured; nothing is changed. What the copy
   ///                fails with.
   void copy_from(const HostRegistration& source, std::size_t offset = 0);
 

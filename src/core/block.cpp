@@ -107,6 +107,10 @@ void Block::after_write(const Ticket& work, std::shared_ptr<const Outcome> outco
 void Block::written_by_host() noexcept {
   const std::scoped_lock lock(mutex_);
   written_ = nullptr;
+  if (pool_ != nullptr) {  // What a lost device was to write counts no more.
+    writers_.drop_complete_of_others(pool_->device_state().backend());
+    readers_.drop_complete_of_others(pool_->device_state().backend());
+  }
 }
 
 void Block::require_written() {
@@ -145,7 +149,7 @@ void Block::wait_to_read() {
   require_written();
 }
 
-void Block::add_all_in_the_hosts_way_to(UseList& uses) {
+void Block::add_all_before_host_write_to(UseList& uses) {
   add_all_to(uses);
   if (pool_ != nullptr) {  // Host memory of the caller's is used by its one device alone.
     uses.drop_complete_of_others(pool_->device_state().backend());
@@ -154,13 +158,13 @@ void Block::add_all_in_the_hosts_way_to(UseList& uses) {
 
 bool Block::wait_to_write(std::chrono::nanoseconds timeout) {
   Copied all;
-  add_all_in_the_hosts_way_to(all.uses);
+  add_all_before_host_write_to(all.uses);
   return all.uses.wait(timeout);
 }
 
 void Block::wait_to_write() {
   Copied all;
-  add_all_in_the_hosts_way_to(all.uses);
+  add_all_before_host_write_to(all.uses);
   all.uses.wait();
 }
 

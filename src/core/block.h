@@ -99,6 +99,13 @@ class alignas(64) Block {
     }
     serial_ = serial;
   }
+  /// The same once `stream`, its lane's, waits for them. What another device has yet to do stays.
+  void end_waited_uses_at(const StreamState& stream, MarkerSerial serial) noexcept {
+    writers_.drop_covered_by(stream);
+    readers_.drop_covered_by(stream);
+    has_uses_ = !writers_.empty() || !readers_.empty();
+    serial_ = serial;
+  }
   void forget_uses() noexcept {
     writers_.clear();
     readers_.clear();
@@ -116,8 +123,9 @@ class alignas(64) Block {
   /// The same for all uses, which `stream` then need not wait for.
   bool cover_if_used_only_on(const StreamState& stream);
   void add_writers_to(UseList& uses);
-  /// The same but for what lost devices other than its own were to do: they will not write.
-  void add_all_in_the_hosts_way_to(UseList& uses);
+  /// As `add_all_to`, but for what other devices have done or, being lost, will not do: the host
+  /// that is about to write need not wait for that.
+  void add_all_before_host_write_to(UseList& uses);
 
   // What a take and a return on a hit touch lies in one cache line.
   MemoryPool* pool_ = nullptr;

@@ -187,8 +187,14 @@ void DeviceState::unregister_host(const MemoryBlock& memory, UseList&& uses) noe
     return;
   }
   bury({memory, std::move(uses), true});
-  const std::scoped_lock lock(mutex_);
-  registered_.erase(memory.host);
+}
+
+void DeviceState::give_back(const Grave& grave) noexcept {
+  grave.give_back_to(*backend_);
+  if (grave.is_registered) {
+    const std::scoped_lock lock(mutex_);
+    registered_.erase(grave.memory.host);
+  }
 }
 
 void DeviceState::Grave::give_back_to(BackendDevice& backend) const noexcept {
@@ -205,7 +211,7 @@ void DeviceState::bury(const MemoryBlock& memory, UseList&& uses) noexcept {
 
 void DeviceState::bury(Grave grave) noexcept {
   if (grave.uses.all_complete()) {
-    grave.give_back_to(*backend_);
+    give_back(grave);
     return;
   }
   const std::scoped_lock lock(mutex_);
@@ -214,6 +220,7 @@ void DeviceState::bury(Grave grave) noexcept {
 
 UseList DeviceState::buried_uses() {
   UseList uses;
+  const std::scoped_lock reaping(reap_mutex_);  // Else some are in nobody's hands.
   const std::scoped_lock lock(mutex_);
   for (const Grave& grave : graves_) {
     uses.add(grave.uses);
@@ -272,7 +279,7 @@ void DeviceState::reap() noexcept {
     if (!grave.uses.all_complete()) {
       return false;
     }
-    grave.give_back_to(*backend_);
+    give_back(grave);
     return true;
   });
   const std::scoped_lock lock(mutex_);

@@ -101,6 +101,7 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
     void give_back_to(BackendDevice& backend) const noexcept;
   };
   void bury(Grave grave) noexcept;
+  void give_back(const Grave& grave) noexcept;
   /// Notes a range before it is registered, which takes long. \throws Error  `invalid_argument`.
   void enter(std::span<std::byte> memory);
   Stream adopt(std::shared_ptr<BackendStream> backend, StreamState::Owner owner);

@@ -431,7 +431,11 @@ void MemoryPool::wait_for_uses(Block& block, const Request& request) {
     ++totals_.failures;
     throw;
   }
-  block.end_uses_at(by_host ? 0 : stream.stamp_serial());
+  if (by_host) {
+    block.end_uses_at(0);
+  } else {
+    block.end_waited_uses_at(stream, stream.stamp_serial());
+  }
   const std::scoped_lock lock(mutex_);
   tell_of(block, request);
   ++(by_host ? totals_.host_waits : totals_.stream_waits);

@@ -36,6 +36,7 @@ void Stream::wait_for(const Completion& completion) const {
   state->ticket().stream->require_current();
   mine->require_joined(*state->ticket().stream);
   mine->wait_on(state->ticket());
+  state->ticket().stream->require_done(state->ticket().serial);
 }
 
 NativeHandle Stream::native_handle() const {

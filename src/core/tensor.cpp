@@ -185,6 +185,7 @@ void Tensor::copy_from(const HostRegistration& source, std::size_t offset) {
     return;
   }
   if (core::memory_of(*this).host != nullptr) {
+    range.block().wait_to_read();
     copy_from_host(range.memory().subspan(offset, size_bytes_), dtype_);
     return;
   }
@@ -228,7 +229,9 @@ void Tensor::record_use(const Stream& stream) const {
 
 void Tensor::wait_on(const Stream& stream) const {
   Storage& storage = core::storage_of(*this, "Tensor::wait_on");
-  storage.block().before_write(*storage.pool().device_state().resolve_user(stream));
+  const auto state = storage.pool().device_state().resolve_user(stream);
+  storage.block().before_write(*state);
+  storage.block().before_read(*state);  // Which a lost device may have been to write.
 }
 
 NativeHandle Tensor::native_handle() const {

@@ -248,6 +248,13 @@ bool StreamState::finish() {
   return is_marked;
 }
 
+void StreamState::require_done(MarkerSerial serial) const {
+  if (was_lost_before(serial)) {
+    throw Error(ErrorCode::device_lost,
+                device_->info().spec + " was lost before the work that is waited for was done.");
+  }
+}
+
 void StreamState::require_joined(const StreamState& producer) const {
   if (!are_joined(*device_, *producer.device_)) {
     throw Error(ErrorCode::invalid_argument,
@@ -340,7 +347,10 @@ void UseList::add(const Ticket& ticket) {
     }
   }
   if (uses_.size() >= kManyStreams) {
-    all_complete();
+    std::erase_if(uses_, [](const Use& use) {
+      StreamState& user = *use.ticket.stream;
+      return user.is_complete(use.ticket.serial) && !user.was_lost_before(use.ticket.serial);
+    });
   }
   uses_.push_back({ticket});
 }
@@ -419,11 +429,7 @@ void UseList::make_wait(StreamState& stream) const {
 
 void UseList::require_done() const {
   for (const Use& use : uses_) {
-    if (use.ticket.stream->was_lost_before(use.ticket.serial)) {
-      throw Error(ErrorCode::device_lost,
-                  use.ticket.stream->device().info().spec +
-                      " was lost before the work that what is read comes from was done.");
-    }
+    use.ticket.stream->require_done(use.ticket.serial);
   }
 }
 

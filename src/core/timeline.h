@@ -114,6 +114,9 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
            serial > completed_.load(std::memory_order_acquire);
   }
 
+  /// \throws Error  `device_lost` when marker `serial` counts as passed only because of that.
+  void require_done(MarkerSerial serial) const;
+
   /// \throws Error  `unsupported` in a child of the process that made it.
   void require_current() const { process_.require_current("The stream"); }
 
@@ -150,7 +153,8 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   bool finish();
 
   /// Makes later work of this stream wait, on the device, for `ticket`, unless it is known to be
-  /// passed. The backend is not asked whether it is: that may take longer than the wait.
+  /// passed. The backend is not asked whether it is, for that may take longer than the wait; but
+  /// for another device's ticket, and on a stream that is captured.
   /// \throws Error  `invalid_argument` when `ticket` is not passed and this stream is captured, or
   /// its marker was not recorded and its stream takes none.
   void wait_on(const Ticket& ticket);

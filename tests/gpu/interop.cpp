@@ -50,13 +50,10 @@ class Bustle {
   Bustle() : thread_([this] { run(); }) {}
   Bustle(const Bustle&) = delete;
   Bustle& operator=(const Bustle&) = delete;
-  ~Bustle() { stop(); }
+  ~Bustle() { end(); }
 
   std::uint64_t stop() {
-    is_over_ = true;
-    if (thread_.joinable()) {
-      thread_.join();
-    }
+    end();
     if (!failure_.empty()) {
       throw Error(ErrorCode::internal, failure_);
     }
@@ -64,6 +61,13 @@ class Bustle {
   }
 
  private:
+  void end() {
+    is_over_ = true;
+    if (thread_.joinable()) {
+      thread_.join();
+    }
+  }
+
   void run() {
     try {
       MemoryManager manager(session().device);

@@ -160,6 +160,35 @@ TEST_F(JoinedDevicesTest, WhatALostDeviceWasToWriteIsNotRead) {
   EXPECT_EQ(code_of([&] { block.wait_to_read(); }), std::nullopt);
 }
 
+// The stream's own device is well, so what follows would run on what was never written.
+TEST_F(JoinedDevicesTest, AWaitForWhatALostDeviceWasToDoThrows) {
+  const Machine::Line near = a_.line();
+  const Machine::Line far = b_.line();
+  const Completion completion = completion_of(far);
+  const Tensor tensor(a_.manager, Shape{16}, DataType::int32, DeviceType::gpu, near.stream);
+  far.state().submit(std::make_shared<Submission>());
+  tensor.record_use(far.stream);
+  far.backend->is_lost = true;
+  EXPECT_EQ(code_of([&] { near.stream.wait_for(completion); }), ErrorCode::device_lost);
+  EXPECT_EQ(code_of([&] { tensor.wait_on(near.stream); }), ErrorCode::device_lost);
+}
+
+TEST_F(JoinedDevicesTest, ALossIsNotForgottenForManyOtherUsers) {
+  const Machine::Line near = a_.line();
+  const Machine::Line far = b_.line();
+  const Buffer buffer = a_.manager.get_buffer(kSize, DeviceType::gpu, near.stream);
+  far.write(block_of(buffer));
+  far.backend->is_lost = true;
+  std::vector<Machine::Line> others;
+  for (int i = 0; i < 20; ++i) {
+    others.push_back(a_.line());
+    others.back().state().submit(std::make_shared<Submission>());
+    buffer.record_use(others.back().stream);
+    others.back().finish();
+  }
+  EXPECT_EQ(code_of([&] { near.read(block_of(buffer)); }), ErrorCode::device_lost);
+}
+
 TEST_F(JoinedDevicesTest, WhatALostDeviceHasWrittenIsRead) {
   const Machine::Line near = a_.line();
   const Machine::Line far = b_.line();
@@ -177,7 +206,9 @@ TEST_F(JoinedDevicesTest, TheHostWritesOverWhatALostDeviceWasToUse) {
   far.state().submit(std::make_shared<Submission>());
   tensor.record_use(far.stream);
   far.backend->is_lost = true;
-  EXPECT_EQ(code_of([&] { tensor.copy_from(std::vector<std::int32_t>(16, 1)); }), std::nullopt);
+  const std::vector<std::int32_t> values(16, 1);
+  EXPECT_EQ(code_of([&] { tensor.copy_from(values); }), std::nullopt);
+  EXPECT_EQ(tensor.to_vector<std::int32_t>(), values);
 }
 
 TEST_F(JoinedDevicesTest, MemoryGoesBackWhenAllDevicesAreDoneWithIt) {
