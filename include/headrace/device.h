@@ -52,8 +52,9 @@ class HEADRACE_EXPORT Device {
   [[nodiscard]] Stream adopt_stream(NativeHandle handle) const;
 
   /// Makes `bytes`, host memory of the caller's such as a vector or a mapped file, memory that this
-  /// device copies from directly, at the link's rate. Where it copies from any host memory this
-  /// costs nothing. No bytes are valid.
+  /// device copies from directly, at the link's rate. Where it copies from any host memory, as
+  /// `host` does, this costs nothing, and whether it is mapped is not looked at. No bytes are
+  /// valid.
   ///
   /// Registering reads what is not in memory and keeps it there; 1 GiB in the page cache takes some
   /// 40 ms. What is locked counts against no manager's limit.

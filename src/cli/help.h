@@ -57,7 +57,7 @@ inline constexpr const char* kPackNotes =
     "\n"
     "Examples:\n"
     "  headrace pack data/digits digits.tar\n"
-    "  headrace pack mnist shards/train --split train --shard-size 268435456\n"
+    "  headrace pack mnist mnist-shards --split train --shard-size 268435456\n"
     "  headrace pack shards/ arrays --force && headrace stream arrays --verify\n"
     "\n"
     "Exit codes: 0 success, 1 failure, 2 bad usage, 130 stopped by Ctrl-C.\n";

@@ -152,6 +152,12 @@ MemoryBlock DeviceState::register_host(std::span<std::byte> memory, HostAccess a
   if (memory.empty()) {
     return {};
   }
+  if (memory.data() == nullptr) {
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format(
+            "{} bytes at no address were to be registered with {}.", memory.size(), info_.spec));
+  }
   enter(memory);
   try {
     return backend_->register_host(memory.data(), memory.size(), access);

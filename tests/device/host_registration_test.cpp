@@ -254,6 +254,12 @@ TEST_P(HostRegistrationTest, ARangeThatOverlapsAnotherIsRefusedUntilThatEnds) {
             std::vector<std::uint8_t>(values.begin() + 4500, values.begin() + 5000));
 }
 
+TEST_P(HostRegistrationTest, BytesAtNoAddressAreRefused) {
+  const std::span<const std::byte> nowhere(static_cast<const std::byte*>(nullptr), 400);
+  EXPECT_EQ(code_of([&] { static_cast<void>(device_.register_host(nowhere)); }),
+            ErrorCode::invalid_argument);
+}
+
 TEST_P(HostRegistrationTest, NoBytesAreValid) {
   const HostRegistration registration = device_.register_host({});
   const HostRegistration another = device_.register_host({});
