@@ -23,7 +23,9 @@ class DamagedPart : public Error {
               std::optional<std::uint64_t> found);
 };
 
-/// Checks that `path`, which was finished, has `size` bytes. \throws DamagedPart
+/// Checks that `path`, which was finished, has `size` bytes.
+///
+/// \throws DamagedPart  when it has others, or is not there.
 void check_finished(const std::filesystem::path& path, std::uint64_t size);
 
 /// A file that grows at its end, and that a later run can go on with.

@@ -203,7 +203,7 @@ void CommandPoolState::prepare_for(const std::vector<Handler>& handlers) {
 std::shared_ptr<Submission> CommandPoolState::prepare(CommandSlot& slot) {
   StreamState& stream = *stream_->stream();
   auto submission = std::make_shared<Submission>();
-  submission->commands = std::move(slot.commands);
+  submission->commands = std::exchange(slot.commands, {});
   slot.commands.reserve(submission->commands.size());  // What comes next is often as long.
   record_on_track(*submission, stream, trace_);
   const bool has_launches = std::ranges::any_of(submission->commands, [](const Command& command) {
