@@ -132,6 +132,21 @@ TEST_F(JoinedDevicesTest, WorkOfOneDeviceDoesNotStandForWhatItWaitedForOnAnother
   EXPECT_EQ(a_.manager.get_buffer(kSize, DeviceType::gpu, taker.stream).native_handle(), place);
 }
 
+// At a limit a stream takes memory that the other device still uses, and waits for that. If its own
+// device is lost, nobody else would know that the other is at work there.
+TEST_F(JoinedDevicesTest, ATakeThatWaitsOnTheDeviceKeepsTheOthersUse) {
+  const Machine::Line taker = a_.line();
+  const Machine::Line far = b_.line();
+  MemoryManager manager(a_.device, {.count_limit = 1});
+  const long before = shared_state_of(far.stream).use_count();
+  Buffer buffer = manager.get_buffer(kSize, DeviceType::gpu, taker.stream);
+  far.write(block_of(buffer));
+  buffer.reset();
+  const Buffer next = manager.get_buffer(kSize, DeviceType::gpu, taker.stream);
+  EXPECT_EQ(taker.backend->waits.size(), 1U);
+  EXPECT_GT(shared_state_of(far.stream).use_count(), before);
+}
+
 TEST_F(JoinedDevicesTest, AWriteForgetsWhatTheOtherDeviceHasDone) {
   const Machine::Line near = a_.line();
   const Machine::Line far = b_.line();
