@@ -50,7 +50,8 @@ with_torch() {
   if python3 -c 'import torch' 2> "$results/torch.log"; then
     run "$@"
   else
-    echo "$1: not run, for python3 has no PyTorch: $(tail -n 1 "$results/torch.log")"
+    echo "$1: not run, for python3 has no PyTorch: $(tail -n 1 "$results/torch.log")" |
+      tee "$results/$1.log"
   fi
 }
 
@@ -83,9 +84,7 @@ interop() {
 # wait for in vain: it runs those that only compute and copy. Tests ask for more memory than there
 # is: what the driver answers is no error of theirs. Told of the pools' blocks by NVTX, a tool sees
 # none used again while work may use it: tests of just that are left out.
-reuse='*KindsDoNotShareMemory*:*ABlockTakenAgainCounts*:*CountsAvailableAndAllocated*'
-reuse="$reuse:*AgesAreThoseOfTheSegmentAndOfTheLastMiss*:*MemoryUnderALimitIsReused*"
-reuse="$reuse:*ATakerThatMustHaveTheMemory*"
+reuse=$(cat tests/device/not_under_a_memory_checker)
 sanitizers() {
   for tool in memcheck racecheck initcheck synccheck; do
     which="*/cuda:-*Stress*:*PeerTest*:$reuse"

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cuda/round.h"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+#include <vector>
+
 // Two devices: how copies between them reach the driver, and which of them an error is of.
 
 namespace headrace::test {
@@ -35,6 +40,20 @@ class CudaPeerTest : public CudaTest {
     CopyCommand work{from.at(), to.at(), bytes};
     work.peer = device == device_ ? other_.get() : device_.get();
     return {work, "copy"};
+  }
+
+  /// Sends `value` to the other device and fetches it back in one submission, with `beside` in it.
+  void expect_sent_around_in_one(Queue& queue, unsigned value, std::vector<Command> beside) {
+    std::vector<Command> commands{fill(here_->at(), value, 1, kBytes)};
+    std::ranges::move(beside, std::back_inserter(commands));
+    commands.push_back(between(*here_, *there_, device_));
+    commands.push_back(fill(here_->at(), 0, 1, kBytes));
+    commands.push_back(between(*there_, *here_, device_));
+    commands.push_back(copy(here_->at(), host_->at(), kBytes));
+    const auto outcome = queue.submit(std::move(commands));
+    queue.finish();
+    EXPECT_EQ(outcome->error(), nullptr);
+    EXPECT_EQ(host_->host<std::uint8_t>()[kBytes - 1], value);
   }
 
   /// Sends `value` to the other device and fetches it back, on a stream of `device`'s.
@@ -124,14 +143,7 @@ TEST_F(CudaPeerTest, AFailureOfTheFirstCopyIsToldAndTheNextTriesAgain) {
 TEST_F(CudaPeerTest, BatchesGoAsCallsHoweverOftenTheyCome) {
   Queue queue = this->queue();
   for (unsigned turn = 1; turn <= 4; ++turn) {
-    const auto outcome = queue.submit({fill(here_->at(), turn, 1, kBytes),
-                                       between(*here_, *there_, device_),
-                                       fill(here_->at(), 0, 1, kBytes),
-                                       between(*there_, *here_, device_),
-                                       copy(here_->at(), host_->at(), kBytes)});
-    queue.finish();
-    EXPECT_EQ(outcome->error(), nullptr);
-    EXPECT_EQ(host_->host<std::uint8_t>()[kBytes - 1], turn);
+    expect_sent_around_in_one(queue, turn, {});
   }
   EXPECT_EQ(driver_->calls("cuGraphLaunch"), 0);
 }
@@ -139,15 +151,7 @@ TEST_F(CudaPeerTest, BatchesGoAsCallsHoweverOftenTheyCome) {
 TEST_F(CudaPeerTest, CopiesAreRecordedBesideLaunches) {
   Queue queue = this->queue();
   for (unsigned turn = 1; turn <= 3; ++turn) {
-    const auto outcome = queue.submit({fill(here_->at(), turn, 1, kBytes),
-                                       launch([](NativeHandle) {}),
-                                       between(*here_, *there_, device_),
-                                       fill(here_->at(), 0, 1, kBytes),
-                                       between(*there_, *here_, device_),
-                                       copy(here_->at(), host_->at(), kBytes)});
-    queue.finish();
-    EXPECT_EQ(outcome->error(), nullptr);
-    EXPECT_EQ(host_->host<std::uint8_t>()[kBytes - 1], turn);
+    expect_sent_around_in_one(queue, turn, {launch([](NativeHandle) {})});
   }
   EXPECT_EQ(driver_->calls("cuGraphLaunch"), 3);
 }

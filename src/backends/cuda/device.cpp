@@ -78,13 +78,13 @@ void Device::release(const MemoryBlock& block) noexcept {
 MemoryBlock Device::register_host(std::byte* memory, std::size_t size, HostAccess access) {
   context_->require_alive();
   const Entered entered(*context_);
-  const auto lock = [&](unsigned flags) {
+  const auto page_lock = [&](unsigned flags) {
     return context_->driver().cuMemHostRegister(memory, size, CU_MEMHOSTREGISTER_PORTABLE | flags);
   };
   const bool is_read_only = access == HostAccess::read_only;
-  CUresult result = lock(is_read_only ? CU_MEMHOSTREGISTER_READ_ONLY : 0);
+  CUresult result = page_lock(is_read_only ? CU_MEMHOSTREGISTER_READ_ONLY : 0);
   if (is_read_only && result == CUDA_ERROR_NOT_SUPPORTED) {
-    result = lock(0);  // As fast; but pages that the host may not write it refuses.
+    result = page_lock(0);  // As fast; but pages that the host may not write it refuses.
     if (result == CUDA_ERROR_INVALID_VALUE) {
       throw Error(ErrorCode::unsupported,
                   fmt::format("The {} bytes at {} cannot be registered with {}: it takes no memory "
