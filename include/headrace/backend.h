@@ -35,6 +35,9 @@ struct DeviceInfo {
   std::uint64_t total_bytes = 0;  ///< Memory of the device.
   bool is_gpu = false;            ///< GPUs are listed before anything else.
   bool unified_memory = false;    ///< The host reads and writes `gpu` memory in place.
+  /// The same of one card in all backends that reach it: CUDA's and Vulkan's UUID of the device,
+  /// 32 lower-case hex digits; empty where the API below tells none.
+  std::string uuid = {};
 };
 
 /// What the code above must know of an open device.
@@ -297,7 +300,8 @@ class HEADRACE_EXPORT Backend {
   /// The first part of its devices' specs: "cuda".
   [[nodiscard]] virtual std::string_view name() const = 0;
 
-  /// The devices present; empty when the driver is missing. Never throws for a missing driver.
+  /// The devices present, by index; empty when the driver is missing. Never throws for a missing
+  /// driver.
   virtual std::vector<DeviceInfo> devices() = 0;
 
   /// Opens device `index`, which `devices` listed.

@@ -84,7 +84,10 @@ class HEADRACE_EXPORT Device {
   std::shared_ptr<core::DeviceState> state_;
 };
 
-/// The devices of every backend, best first: GPUs by memory, then `host`, which is always there.
+/// The devices of every backend, best first: GPUs with memory of their own, then those that share
+/// the host's, each by memory, then what is no GPU; `host` is always there. A card that several
+/// backends reach is listed by each, in the order of HEADRACE_BACKENDS (by default alphabetical)
+/// and then of `register_backend`; DeviceInfo::uuid tells that it is one.
 HEADRACE_EXPORT std::vector<DeviceInfo> list_devices();
 
 /// Opens the device named `spec`: "auto" (the first of `list_devices`), "host", "cuda:0",

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/devices.h"
+
 #include "headrace/device.h"
 
 #include "cli/amounts.h"
@@ -20,24 +22,34 @@ int run(const ShowText& options) {
   return 0;
 }
 
+std::string devices_text(std::span<const DeviceInfo> devices) {
+  std::size_t spec_width = 6;
+  std::size_t uuid_width = 0;
+  for (const DeviceInfo& device : devices) {
+    spec_width = std::max(spec_width, device.spec.size());
+    uuid_width = std::max(uuid_width, device.uuid.size());
+  }
+  const auto line = [&](const auto& spec,
+                        const auto& backend,
+                        const auto& memory,
+                        const auto& uuid,
+                        const auto& name) {
+    const std::string with_uuid = uuid_width == 0 ? "" : fmt::format("{:<{}}  ", uuid, uuid_width);
+    return fmt::format(
+        "{:<{}}  {:<8}  {:>9}  {}{}\n", spec, spec_width, backend, memory, with_uuid, name);
+  };
+  std::string text = line("DEVICE", "BACKEND", "MEMORY", "UUID", "NAME");
+  for (const DeviceInfo& device : devices) {
+    text +=
+        line(device.spec, device.backend, bytes_text(device.total_bytes), device.uuid, device.name);
+  }
+  return text;
+}
+
 int run(const DevicesOptions& options) {
   check_outputs({{"--json", options.json == "-" ? "" : options.json}});
   const std::vector<DeviceInfo> devices = list_devices();
-  std::size_t width = 6;
-  for (const DeviceInfo& device : devices) {
-    width = std::max(width, device.spec.size());
-  }
-  std::string text =
-      fmt::format("{:<{}}  {:<8}  {:>9}  NAME\n", "DEVICE", width, "BACKEND", "MEMORY");
-  for (const DeviceInfo& device : devices) {
-    text += fmt::format("{:<{}}  {:<8}  {:>9}  {}\n",
-                        device.spec,
-                        width,
-                        device.backend,
-                        bytes_text(device.total_bytes),
-                        device.name);
-  }
-  print_results(text, options.json);
+  print_results(devices_text(devices), options.json);
   write_json(to_json(devices), options.json);
   return 0;
 }

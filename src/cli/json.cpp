@@ -89,7 +89,8 @@ std::string to_json(std::span<const DeviceInfo> devices) {
                     {"index", device.index},
                     {"total_bytes", device.total_bytes},
                     {"is_gpu", device.is_gpu},
-                    {"unified_memory", device.unified_memory}});
+                    {"unified_memory", device.unified_memory},
+                    {"uuid", device.uuid.empty() ? Json() : Json(device.uuid)}});
   }
   return text_of({{"devices", std::move(list)}});
 }

@@ -5,15 +5,14 @@
 
 #include "core/access.h"
 #include "core/process.h"
+#include "registry/device_order.h"
 #include "registry/table.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -104,6 +103,7 @@ class Registry {
     return found == open_.end() ? nullptr : found->second.lock();
   }
 
+  /// Those of the built-in table before those that were registered.
   std::vector<DeviceInfo> all_devices() {
     std::vector<DeviceInfo> all;
     for (const std::shared_ptr<Backend>& backend : backends()) {
@@ -112,14 +112,7 @@ class Registry {
         all.push_back(std::move(info));
       }
     }
-    std::ranges::sort(all, [](const DeviceInfo& a, const DeviceInfo& b) {
-      const auto rank = [](const DeviceInfo& info) {
-        const std::uint64_t bytes = info.is_gpu ? info.total_bytes : 0;
-        return std::tuple(!info.is_gpu, std::numeric_limits<std::uint64_t>::max() - bytes);
-      };
-      return std::tuple_cat(rank(a), std::tie(a.backend, a.index)) <
-             std::tuple_cat(rank(b), std::tie(b.backend, b.index));
-    });
+    registry::put_best_first(all);
     return all;
   }
 

@@ -68,17 +68,5 @@ TEST(Inspect, NoSamplesIsNoFault) {
   EXPECT_EQ(inspect(folder / "a.npy")["samples"], 0);
 }
 
-TEST(Inspect, ListsTheHostAmongTheDevices) {
-  const TempDir folder;
-  const Finished run = run_program({"devices", "--json", folder / "devices.json"});
-  EXPECT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_THAT(run.out, HasSubstr("host"));
-  const Json json = Json::parse(content_of(folder / "devices.json"));
-  const Json& last = json["devices"].back();
-  EXPECT_EQ(last["spec"], "host");
-  EXPECT_EQ(last["backend"], "host");
-  EXPECT_GT(last["total_bytes"], 0);
-}
-
 }  // namespace
 }  // namespace headrace::test

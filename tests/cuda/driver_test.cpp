@@ -7,9 +7,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -27,8 +30,37 @@ TEST(CudaDriverTest, HasTwoDevicesByIndex) {
     EXPECT_EQ(info.index, index);
     EXPECT_EQ(info.name, "Fake GPU " + std::to_string(index));
     EXPECT_TRUE(info.is_gpu);
+    EXPECT_EQ(info.uuid, "00112233445566778899aabbccddee0" + std::to_string(index));
     EXPECT_EQ(cuda::make_backend()->open(index)->info().index, index);
   }
+}
+
+/// A backend that reaches the first CUDA device too, and calls its memory a little larger.
+class GeneralBackend final : public Backend {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "a_general"; }
+  std::vector<DeviceInfo> devices() override {
+    DeviceInfo info = cuda::make_backend()->devices().at(0);
+    info.spec = "a_general:0";
+    ++info.total_bytes;
+    return {info};
+  }
+  std::shared_ptr<BackendDevice> open(int) override { return nullptr; }
+};
+
+// In a process of its own, for nothing takes the backend away again.
+TEST(CudaDriverDeathTest, AutoIsTheCudaDeviceThoughAnotherBackendReachesItsCard) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto list = [] {
+    register_backend(std::make_unique<GeneralBackend>());
+    std::string specs;
+    for (const DeviceInfo& info : list_devices()) {
+      specs += info.spec + " ";
+    }
+    std::fputs((specs + "auto: " + open_device("auto").info().spec).c_str(), stderr);
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(list(), testing::ExitedWithCode(0), "^cuda:0 a_general:0 cuda:1 host auto: cuda:0$");
 }
 
 // The driver does not work across a fork.
@@ -73,6 +105,14 @@ TEST(CudaDriverDeathTest, WithoutACallOrACuInitThatWorksThereIsNoDevice) {
   EXPECT_EXIT(
       std::_Exit(devices_when([](const auto& driver) { driver.fail("cuDeviceGetName", 1, 3); })),
       exit_code(1),
+      "");
+}
+
+TEST(CudaDriverDeathTest, AGpuWithoutAUuidIsListed) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      std::_Exit(devices_when([](const auto& driver) { driver.fail("cuDeviceGetUuid", 1, 801); })),
+      testing::ExitedWithCode(2),
       "");
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/device_fixture.h"
 
+#include <map>
+
 // A backend from outside the tree. "outside" runs all the other tests of this folder too.
 
 namespace headrace::test {
@@ -19,6 +21,44 @@ class EmptyBackend final : public Backend {
  private:
   std::string name_;
 };
+
+/// A backend that lists what a test sets, and opens nothing.
+class ListedBackend final : public Backend {
+ public:
+  using Devices = std::vector<DeviceInfo>;
+
+  ListedBackend(std::string name, std::shared_ptr<const Devices> devices)
+      : name_(std::move(name)), devices_(std::move(devices)) {}
+  [[nodiscard]] std::string_view name() const override { return name_; }
+  Devices devices() override { return *devices_; }
+  std::shared_ptr<BackendDevice> open(int) override {
+    throw Error(ErrorCode::unsupported, name_ + " opens nothing.");
+  }
+
+  /// What backend `name`, which is registered when it is not yet, lists until the test is over.
+  static std::shared_ptr<Devices> of(const std::string& name) {
+    static auto* const kAll = new std::map<std::string, std::shared_ptr<Devices>>;
+    std::shared_ptr<Devices>& devices = (*kAll)[name];
+    if (!devices) {
+      devices = std::make_shared<Devices>();
+      register_backend(std::make_unique<ListedBackend>(name, devices));
+    }
+    return {devices.get(), [devices](Devices* list) { list->clear(); }};
+  }
+
+ private:
+  std::string name_;
+  std::shared_ptr<const Devices> devices_;
+};
+
+DeviceInfo large_gpu(std::string spec, std::uint64_t bytes, std::string uuid) {
+  DeviceInfo info;
+  info.spec = std::move(spec);
+  info.total_bytes = (std::uint64_t{1} << 60) + bytes;
+  info.is_gpu = true;
+  info.uuid = std::move(uuid);
+  return info;
+}
 
 class RegisterBackendTest : public testing::Test {
  protected:
@@ -71,6 +111,21 @@ TEST_F(RegisterBackendTest, HostIsAlwaysThereAndAutoIsTheFirst) {
   EXPECT_EQ(std::ranges::count(all, "host", &DeviceInfo::spec), 1);
   EXPECT_EQ(open_device().info().spec, all.front().spec);
   EXPECT_TRUE(std::ranges::is_partitioned(all, &DeviceInfo::is_gpu));
+}
+
+// Neither the alphabet nor a few bytes more make the second backend's entry the first.
+TEST_F(RegisterBackendTest, OfOneCardTheFirstBackendsEntryIsAuto) {
+  const auto vendors = ListedBackend::of("vendors_own");
+  const auto general = ListedBackend::of("general");
+  const std::string uuid(32, 'c');
+  vendors->push_back(large_gpu("vendors_own:0", 0, uuid));
+  general->push_back(large_gpu("general:0", 1, uuid));
+  const std::vector<DeviceInfo> all = list_devices();
+  ASSERT_GE(all.size(), 2U);
+  EXPECT_EQ(all[0].spec, "vendors_own:0");
+  EXPECT_EQ(all[0].uuid, uuid);
+  EXPECT_EQ(all[1].spec, "general:0");
+  EXPECT_THAT(text_of([] { open_device("auto"); }), HasSubstr("vendors_own"));
 }
 
 TEST_F(RegisterBackendTest, OpeningAgainGivesTheSameDeviceWhileItIsUsed) {

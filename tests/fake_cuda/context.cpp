@@ -152,6 +152,18 @@ CUresult fake_cuDeviceGetName(char* name, int length, CUdevice device) {
   return CUDA_SUCCESS;
 }
 
+/// Byte i is 17 i, but for the last, which is the device.
+CUresult fake_cuDeviceGetUuid(CUuuid* uuid, CUdevice device) {
+  if (!is_device(device)) {
+    return CUDA_ERROR_INVALID_DEVICE;
+  }
+  for (int i = 0; i < 15; ++i) {
+    uuid->bytes[i] = static_cast<char>(17 * i);
+  }
+  uuid->bytes[15] = static_cast<char>(device);
+  return CUDA_SUCCESS;
+}
+
 CUresult fake_cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice device) {
   if (!is_device(device)) {
     return CUDA_ERROR_INVALID_DEVICE;

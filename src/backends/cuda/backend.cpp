@@ -5,9 +5,12 @@
 
 #include "backends/cuda/device.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <map>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace headrace::cuda {
@@ -23,6 +26,19 @@ bool has_kernels(const Driver& driver, CUdevice device) {
          driver.cuDeviceGetAttribute(
              &minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device) == CUDA_SUCCESS &&
          std::pair(major, minor) >= std::pair(7, 5);
+}
+
+/// As DeviceInfo has it; empty when the driver tells none.
+std::string uuid_of(const Driver& driver, CUdevice device) {
+  CUuuid uuid{};
+  if (driver.cuDeviceGetUuid(&uuid, device) != CUDA_SUCCESS) {
+    return {};
+  }
+  std::string text;
+  for (const char byte : uuid.bytes) {
+    text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  }
+  return text;
 }
 
 /// What the driver says of device `index`; nothing when it cannot be used.
@@ -42,6 +58,7 @@ std::optional<DeviceInfo> describe(const Driver& driver, int index) {
   info.index = index;
   info.total_bytes = bytes;
   info.is_gpu = true;
+  info.uuid = uuid_of(driver, device);
   return info;
 }
 

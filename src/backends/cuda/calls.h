@@ -15,6 +15,7 @@
   CALL(cuDeviceGet, 2000)                    \
   CALL(cuDeviceGetName, 2000)                \
   CALL(cuDeviceGetAttribute, 2000)           \
+  CALL(cuDeviceGetUuid, 11040)               \
   CALL(cuDeviceTotalMem, 3020)               \
   CALL(cuDeviceCanAccessPeer, 4000)          \
   CALL(cuDevicePrimaryCtxRetain, 7000)       \
