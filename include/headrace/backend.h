@@ -241,6 +241,9 @@ class HEADRACE_EXPORT BackendDevice {
   [[nodiscard]] virtual DeviceInfo info() const = 0;
   [[nodiscard]] virtual DeviceCaps caps() const = 0;
 
+  /// The device in the API below; `HandleKind::none` where there is none.
+  [[nodiscard]] virtual NativeHandle native_handle() const { return {}; }
+
   /// Gives new memory of at least `size` bytes, `size` > 0.
   ///
   /// \throws Error  `out_of_memory`, `device_lost`.

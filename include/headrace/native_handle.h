@@ -12,6 +12,7 @@ enum class HandleKind : std::uint8_t {
   buffer,          ///< A buffer object (`VkBuffer`); `offset` says where in it.
   stream,          ///< A stream or queue (`CUstream`, `VkQueue`); on `host` an opaque identity.
   command_buffer,  ///< Commands being recorded (`VkCommandBuffer`, a capturing `CUstream`).
+  device,          ///< An open device (`VkDevice`, `CUcontext`).
 };
 
 /// An object of the API below, for code that calls that API itself. Owns nothing.

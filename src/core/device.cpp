@@ -20,6 +20,9 @@ core::DeviceState& opened(const std::shared_ptr<core::DeviceState>& state) {
 const DeviceInfo& Device::info() const {
   return opened(state_).info();
 }
+NativeHandle Device::native_handle() const {
+  return opened(state_).backend().native_handle();
+}
 Stream Device::default_stream() const {
   return opened(state_).default_stream();
 }

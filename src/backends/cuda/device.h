@@ -18,6 +18,9 @@ class Device final : public BackendDevice {
 
   [[nodiscard]] DeviceInfo info() const override { return context_->info(); }
   [[nodiscard]] DeviceCaps caps() const override;
+  [[nodiscard]] NativeHandle native_handle() const override {
+    return {HandleKind::device, reinterpret_cast<std::uint64_t>(context_->handle()), 0};
+  }
   MemoryBlock allocate(DeviceType device_type, std::size_t size) override;
   void release(const MemoryBlock& block) noexcept override;
   MemoryBlock register_host(std::byte* memory, std::size_t size, HostAccess access) override;
