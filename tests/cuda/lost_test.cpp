@@ -60,6 +60,26 @@ TEST_F(CudaLostTest, WhatLaunchesHoldIsDropped) {
   EXPECT_TRUE(eventually([&] { return token.use_count() == 1; }));
 }
 
+// What launches hold may need, as it is dropped, what whoever destroys the stream holds.
+TEST_F(CudaLostTest, AStreamThatGoesDoesNotWaitForWhatItsLaunchesHold) {
+  std::promise<void> stream_is_gone;
+  const auto was_gone = std::make_shared<std::promise<bool>>();
+  const auto drop = [&stream_is_gone, was_gone](void*) {
+    was_gone->set_value(stream_is_gone.get_future().wait_for(kLong) == std::future_status::ready);
+  };
+  {
+    Queue queue = this->queue();
+    driver_->set_manual(true);
+    const auto memory = block(100);
+    queue.submit({fill(memory->at(), 1, 1, 100),
+                  launch([guard = std::shared_ptr<void>(nullptr, drop)](NativeHandle) {})});
+    driver_->lose(0);
+    EXPECT_EQ(code_of([&] { queue.signal(); }), ErrorCode::device_lost);
+  }
+  stream_is_gone.set_value();
+  EXPECT_TRUE(was_gone->get_future().get());
+}
+
 TEST_F(CudaLostTest, ADeviceOpenedAgainAfterAllUsersHasANewContext) {
   Round(device_).run();
   {

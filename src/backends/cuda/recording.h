@@ -4,7 +4,7 @@
 #include "headrace/backend.h"
 
 #include "backends/cuda/graph.h"
-#include "backends/cuda/keeper.h"
+#include "backends/cuda/kept_work.h"
 
 #include <memory>
 #include <vector>

@@ -44,7 +44,7 @@ Stream::Stream(std::shared_ptr<Context> context, CUstream stream, Kind kind)
       is_known_(kind != Kind::own),
       markers_(*context_),
       graphs_(*context_),
-      keeper_(context_) {}
+      clock_(std::make_shared<EventClock>(context_)) {}
 
 Stream::~Stream() {
   if (!unfollowed_.empty()) {
@@ -54,6 +54,9 @@ Stream::~Stream() {
   if (kind_ == Kind::own) {
     const Entered entered(*context_);
     context_->driver().cuStreamDestroy(stream_);  // What was submitted still runs.
+  }
+  if (context_->is_lost()) {
+    keeper_.detach();
   }
 }
 
@@ -77,10 +80,8 @@ void Stream::submit(std::shared_ptr<Submission> submission) {
 
 void Stream::submit_recorded(std::shared_ptr<Submission> submission) {
   auto& recording = *static_cast<Recording*>(submission->prepared.get());
-  KeptOne one(1);
-  Kept& kept = one.front();
-  kept.submission = std::move(submission);
-  kept.done = context_->markers().take();
+  backends::KeptOne one;
+  KeptWork& kept = add_to(one, std::move(submission));
   keeper_.start();
   if (recording.graph.get() != nullptr) {
     graphs_.launch(recording.graph, stream_);
@@ -88,14 +89,12 @@ void Stream::submit_recorded(std::shared_ptr<Submission> submission) {
   kept.spans = std::move(recording.spans);
   kept.recorded = std::move(recording.events);
   kept.submission->prepared = nullptr;
-  keep(std::move(one));
+  keep(kept.done, std::move(one));
 }
 
 void Stream::submit_traced(std::shared_ptr<Submission> submission) {
-  KeptOne one(1);
-  Kept& kept = one.front();
-  kept.submission = std::move(submission);
-  kept.done = context_->markers().take();
+  backends::KeptOne one;
+  KeptWork& kept = add_to(one, std::move(submission));
   kept.spans.reserve(kept.submission->commands.size());
   keeper_.start();
   for (const Command& command : kept.submission->commands) {
@@ -110,18 +109,25 @@ void Stream::submit_traced(std::shared_ptr<Submission> submission) {
       kept.spans.push_back({command.label, std::move(begin), record(context_->timed_events())});
     }
   }
-  keep(std::move(one));
+  keep(kept.done, std::move(one));
+}
+
+KeptWork& Stream::add_to(backends::KeptOne& one, std::shared_ptr<Submission> submission) {
+  auto work = std::make_unique<KeptWork>(clock_, std::move(submission), context_->markers().take());
+  KeptWork& kept = *work;
+  one.push_back(std::move(work));
+  return kept;
 }
 
 /// Keeps a submission whose work is under way; where its end cannot be marked, as long as the
 /// stream lives.
-void Stream::keep(KeptOne kept) {
-  const CUresult result = context_->driver().cuEventRecord(kept.front().done.handle(), stream_);
+void Stream::keep(const EventHold& done, backends::KeptOne one) {
+  const CUresult result = context_->driver().cuEventRecord(done.handle(), stream_);
   if (result != CUDA_SUCCESS) {
-    unfollowed_.splice(unfollowed_.end(), kept);
+    unfollowed_.splice(unfollowed_.end(), one);
     context_->fail(result, "cuEventRecord");
   }
-  keeper_.keep(std::move(kept));
+  keeper_.keep(std::move(one));
 }
 
 void Stream::submit_plain(const Submission& submission) {

@@ -4,12 +4,12 @@
 #include "headrace/backend.h"
 
 #include "backends/cuda/graph_cache.h"
-#include "backends/cuda/keeper.h"
+#include "backends/cuda/kept_work.h"
 #include "backends/cuda/markers.h"
 #include "backends/cuda/recording.h"
+#include "backends/shared/keeper.h"
 
 #include <atomic>
-#include <list>
 #include <memory>
 #include <vector>
 
@@ -44,7 +44,8 @@ class Stream final : public BackendStream {
 
  private:
   EventHold record(EventPool& events);
-  void keep(KeptOne kept);
+  KeptWork& add_to(backends::KeptOne& one, std::shared_ptr<Submission> submission);
+  void keep(const EventHold& done, backends::KeptOne one);
   void submit_recorded(std::shared_ptr<Submission> submission);
   void submit_traced(std::shared_ptr<Submission> submission);
   void submit_plain(const Submission& submission);
@@ -58,8 +59,9 @@ class Stream final : public BackendStream {
   Markers markers_;
   GraphCache graphs_;                  // of the submitting thread's
   std::vector<Operation> operations_;  // the same; kept for its memory
-  std::list<Kept> unfollowed_;         // whose end no event tells
-  Keeper keeper_;
+  const std::shared_ptr<EventClock> clock_;
+  backends::KeptOne unfollowed_;  // whose end no event tells
+  backends::Keeper keeper_;
 };
 
 }  // namespace headrace::cuda
