@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The floating-point formats of 8 and 16 bits, read to and rounded from the bits of a float32, as
+// src/kernels/small_float.h does it.
+//
+// A float is kept as its bits. Arithmetic on floats is used where it is exact on every device: its
+// operands and its result are normal numbers, or a zero whose sign is put right.
+
+#define FLOAT32_NAN 0x7fc00000u
+#define FLOAT32_INFINITY 0x7f800000u
+#define MAGNITUDE 0x7fffffffu
+#define SIGN 0x80000000u
+
+// Facts of a format. `overflow` is what is above the largest finite magnitude: infinity, or NaN
+// where there is no infinity.
+struct Format {
+  uint bits;
+  uint fraction_bits;
+  uint bias;
+  uint overflow;
+  uint nan;
+};
+const Format kFloat16Format = Format(16u, 10u, 15u, 0x7c00u, 0x7e00u);
+const Format kBfloat16Format = Format(16u, 7u, 127u, 0x7f80u, 0x7fc0u);
+const Format kFloat8E4m3Format = Format(8u, 3u, 7u, 0x7fu, 0x7fu);
+const Format kFloat8E5m2Format = Format(8u, 2u, 15u, 0x7cu, 0x7eu);
+
+// The value of an encoding. A NaN stays some NaN.
+uint small_to_float(uint encoding, Format format) {
+  const uint dropped = 23u - format.fraction_bits;
+  const uint rebias = (127u - format.bias) << 23;
+  const uint code = encoding & ((1u << (format.bits - 1u)) - 1u);
+  const uint sign = (encoding << (32u - format.bits)) & SIGN;
+  uint wide = (code << dropped) + rebias;
+  if (format.overflow != format.nan) {
+    wide += code >= format.overflow ? rebias : 0u;
+  } else {
+    wide = code == format.nan ? FLOAT32_NAN : wide;
+  }
+  // A subnormal number counts steps: added to a float32 whose last bit is worth one, they are its
+  // fraction, and the difference is exact.
+  const uint aligner = (151u - format.bias - format.fraction_bits) << 23;
+  const float steps = uintBitsToFloat(aligner | code) - uintBitsToFloat(aligner);
+  const bool is_subnormal = code < 1u << format.fraction_bits;
+  return (is_subnormal ? floatBitsToUint(steps) & MAGNITUDE : wide) | sign;
+}
+
+// The code of a magnitude below `above`, a power of two; or `above`, for all that is not.
+#ifdef HEADRACE_FLOAT_CONTROLS
+// Adding a power of two whose last bit is worth one step of the format makes the processor round
+// to whole steps, to nearest even as this module demands.
+uint round_magnitude(uint magnitude, Format format, uint smallest) {
+  const uint dropped = 23u - format.fraction_bits;
+  const uint power = max(magnitude & FLOAT32_INFINITY, smallest);
+  const uint aligner = power + (dropped << 23);
+  const float aligned = uintBitsToFloat(magnitude) + uintBitsToFloat(aligner);
+  return floatBitsToUint(aligned) - aligner + ((power - smallest) >> dropped);
+}
+#else
+uint round_magnitude(uint magnitude, Format format, uint smallest) {
+  const uint dropped = 23u - format.fraction_bits;
+  const uint exponent = magnitude >> 23;
+  const uint kept_exponent = max(exponent, smallest >> 23);
+  const uint significand = (magnitude & 0x7fffffu) | 0x800000u;
+  const uint shift = min(dropped + kept_exponent - exponent, 31u);
+  const uint steps = significand >> shift;
+  const uint rest = significand << (32u - shift);
+  const uint carry = (rest | (steps & 1u)) > 0x80000000u ? 1u : 0u;
+  return steps + carry + ((kept_exponent - (smallest >> 23)) << format.fraction_bits);
+}
+#endif
+
+// Rounds once, to nearest, ties to even; out of range to `overflow`, NaN to `nan`.
+uint round_to_small(uint bits, Format format) {
+  const uint smallest = (128u - format.bias) << 23;
+  const uint above = smallest + ((format.overflow >> format.fraction_bits) << 23);
+  const uint magnitude = bits & MAGNITUDE;
+  const uint code = min(round_magnitude(min(magnitude, above), format, smallest), format.overflow);
+  const uint sign = (bits & SIGN) >> (32u - format.bits);
+  return magnitude > FLOAT32_INFINITY ? format.nan : code | sign;
+}
+
+// The same for what is zero or a normal number of the format, or too large for it, but no NaN:
+// whole numbers.
+uint round_normal_to_small(uint bits, Format format) {
+  const uint dropped = 23u - format.fraction_bits;
+  const uint rebias = (127u - format.bias) << 23;
+  const uint magnitude = max(bits & MAGNITUDE, rebias) - rebias;
+  const uint even = (magnitude >> dropped) & 1u;
+  const uint code = (magnitude + (1u << (dropped - 1u)) - 1u + even) >> dropped;
+  return min(code, format.overflow) | ((bits & SIGN) >> (32u - format.bits));
+}
+
+// The same for what the format holds.
+uint exact_normal_to_small(uint bits, Format format) {
+  const uint rebias = (127u - format.bias) << 23;
+  const uint magnitude = max(bits & MAGNITUDE, rebias) - rebias;
+  return (magnitude >> (23u - format.fraction_bits)) | ((bits & SIGN) >> (32u - format.bits));
+}
+
+// The format with float32's range: its encodings are cut-off float32.
+uint round_to_bfloat16(uint bits) {
+  const uint even = (bits >> 16) & 1u;
+  const uint code = (bits + 0x7fffu + even) >> 16;
+  return (bits & MAGNITUDE) > FLOAT32_INFINITY ? kBfloat16Format.nan : code;
+}
