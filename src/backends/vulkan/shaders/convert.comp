@@ -138,7 +138,7 @@ void convert_pieces() {
 
 void main() {
   if (kShape == 0u) {
-    write_all_words(to_offset, count);
+    write_words(to_offset, count, 0u);
   } else {
     convert_pieces();
   }

@@ -61,7 +61,7 @@ uint small_from_whole(uint bits) {
       return kFromSize == 1u ? exact_normal_to_small(bits, kFloat16Format)
                              : round_normal_to_small(bits, kFloat16Format);
     case BFLOAT16:
-      return kFromSize == 1u ? bits >> 16 : (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+      return kFromSize == 1u ? bits >> 16 : round_number_to_bfloat16(bits);
     case FLOAT8_E4M3: return round_normal_to_small(bits, kFloat8E4m3Format);
     default: return round_normal_to_small(bits, kFloat8E5m2Format);
   }

@@ -49,5 +49,5 @@ uvec2 target_element(uint index) {
 }
 
 void main() {
-  write_all_words(to_offset, samples * pixels * written_channels);
+  write_words(to_offset, samples * pixels * written_channels, 0u);
 }

@@ -69,14 +69,18 @@ uint round_magnitude(uint magnitude, Format format, uint smallest) {
 }
 #endif
 
-// Rounds once, to nearest, ties to even; out of range to `overflow`, NaN to `nan`.
-uint round_to_small(uint bits, Format format) {
+// Rounds once, to nearest, ties to even; out of range to `overflow`. For what is no NaN.
+uint round_number_to_small(uint bits, Format format) {
   const uint smallest = (128u - format.bias) << 23;
   const uint above = smallest + ((format.overflow >> format.fraction_bits) << 23);
-  const uint magnitude = bits & MAGNITUDE;
-  const uint code = min(round_magnitude(min(magnitude, above), format, smallest), format.overflow);
-  const uint sign = (bits & SIGN) >> (32u - format.bits);
-  return magnitude > FLOAT32_INFINITY ? format.nan : code | sign;
+  const uint magnitude = min(bits & MAGNITUDE, above);
+  const uint code = min(round_magnitude(magnitude, format, smallest), format.overflow);
+  return code | ((bits & SIGN) >> (32u - format.bits));
+}
+
+uint round_to_small(uint bits, Format format) {
+  const bool is_nan = (bits & MAGNITUDE) > FLOAT32_INFINITY;
+  return is_nan ? format.nan : round_number_to_small(bits, format);
 }
 
 // The same for what is zero or a normal number of the format, or too large for it, but no NaN:
@@ -97,9 +101,12 @@ uint exact_normal_to_small(uint bits, Format format) {
   return (magnitude >> (23u - format.fraction_bits)) | ((bits & SIGN) >> (32u - format.bits));
 }
 
-// The format with float32's range: its encodings are cut-off float32.
+// To the format with float32's range, whose encodings are cut-off float32.
+uint round_number_to_bfloat16(uint bits) {
+  return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+}
+
 uint round_to_bfloat16(uint bits) {
-  const uint even = (bits >> 16) & 1u;
-  const uint code = (bits + 0x7fffu + even) >> 16;
-  return (bits & MAGNITUDE) > FLOAT32_INFINITY ? kBfloat16Format.nan : code;
+  const bool is_nan = (bits & MAGNITUDE) > FLOAT32_INFINITY;
+  return is_nan ? kBfloat16Format.nan : round_number_to_bfloat16(bits);
 }

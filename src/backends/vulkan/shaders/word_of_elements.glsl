@@ -32,12 +32,14 @@ uint word_of_elements(int first, uint count) {
   return skew < 4u ? joined(words[0], words[1], skew) : joined(words[1], words[2], skew - 4u);
 }
 
-// Makes all words that have a byte of a target of `count` elements which begins at byte `begin`;
-// each invocation takes some of them.
-void write_all_words(uint begin, uint count) {
+// Makes all words that have a byte of a target of `count` elements which begins at byte `begin`,
+// but for those of the first `done` elements, which end where a word does; each invocation takes
+// some of them.
+void write_words(uint begin, uint count, uint done) {
   const uint end = begin + count * kToSize;
+  const uint first = (begin + done * kToSize) / 4u;
   const uint stride = gl_NumWorkGroups.x * gl_WorkGroupSize.x;
-  for (uint word = begin / 4u + gl_GlobalInvocationID.x; word * 4u < end; word += stride) {
+  for (uint word = first + gl_GlobalInvocationID.x; word * 4u < end; word += stride) {
     write_word(word, word_of_elements(int(word * 4u - begin), count), begin, end);
   }
 }
