@@ -97,18 +97,38 @@ uvec2 element_of(Piece piece, uint index) {
   return uvec2(bitfieldExtract(word, int(index * bits % 32u), int(bits)), 0u);
 }
 
+// Every result, of types of one byte whose conversion is more work than looking it up.
+#define USES_TABLE \
+  (kFromSize == 1u && kToSize <= 2u && kFrom != kTo && (IS_FLOAT8(kFrom) || IS_FLOAT8(kTo)))
+shared uint table[256];
+
+void fill_table() {
+  for (uint i = gl_LocalInvocationID.x; i < 256u; i += gl_WorkGroupSize.x) {
+    table[i] = convert_element(uvec2(i, 0u)).x;
+  }
+  barrier();
+}
+
+uvec2 looked_up(uvec2 element) {
+  if (USES_TABLE) {
+    return uvec2(table[element.x], 0u);
+  }
+  return convert_element(element);
+}
+
 Piece converted(Piece from) {
   Piece to;
   [[unroll]] for (uint i = 0u; i < kToBytes / 4u; ++i) {
     to.words[i] = 0u;
   }
   [[unroll]] for (uint i = 0u; i < kPiece; ++i) {
-    const uvec2 element = convert_element(element_of(from, i));
+    const uvec2 element = looked_up(element_of(from, i));
     if (kToSize == 8u) {
       to.words[2u * i] = element.x;
       to.words[2u * i + 1u] = element.y;
     } else {
-      to.words[i * kToSize / 4u] |= element.x << (i * kToSize * 8u % 32u);
+      // A sum of what has no bit in common: one instruction, where a device has shift-and-add.
+      to.words[i * kToSize / 4u] += element.x << (i * kToSize * 8u % 32u);
     }
   }
   return to;
@@ -118,6 +138,9 @@ const uint kPieces = 2u;  // An invocation's.
 
 void convert_pieces() {
   const uint pieces_a_group = kPieces * gl_WorkGroupSize.x;
+  if (USES_TABLE) {
+    fill_table();
+  }
   for (uint group = gl_WorkGroupID.x; group * pieces_a_group < count;
        group += gl_NumWorkGroups.x) {
     const uint first = group * pieces_a_group + gl_LocalInvocationID.x;

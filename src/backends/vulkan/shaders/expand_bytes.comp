@@ -34,8 +34,18 @@ const uint kPiece = 16u / kToSize;
 const uint kMostChannels = 32u;
 const uint kLargestPiece = 8u;
 
+// Exact. With the device's arithmetic, by way of a number whose last bit is worth one: on some
+// devices an addition is far less work than a conversion.
+uint byte_to_float32(uint byte) {
+  const float aligner = 8388608.0;
+  const float value = kArithmetic == 0u
+                          ? float(byte)
+                          : uintBitsToFloat(floatBitsToUint(aligner) | byte) - aligner;
+  return floatBitsToUint(value);
+}
+
 uint expanded(uint byte, uvec2 coefficient) {
-  const uint bits = normalised(floatBitsToUint(float(byte)), coefficient.x, coefficient.y);
+  const uint bits = normalised(byte_to_float32(byte), coefficient.x, coefficient.y);
   switch (kTo) {
     case FLOAT16: return round_number_to_small(bits, kFloat16Format);
     case BFLOAT16: return round_number_to_bfloat16(bits);
@@ -48,7 +58,7 @@ void put(inout uint words[4], uint index, uint element) {
   if (kToSize == 4u) {
     words[index] = element;
   } else {
-    words[index / 2u] |= element << (index % 2u * 16u);
+    words[index / 2u] += element << (index % 2u * 16u);
   }
 }
 
