@@ -99,7 +99,8 @@ uvec2 element_of(Piece piece, uint index) {
 
 // Every result, of types of one byte whose conversion is more work than looking it up.
 #define USES_TABLE \
-  (kFromSize == 1u && kToSize <= 2u && kFrom != kTo && (IS_FLOAT8(kFrom) || IS_FLOAT8(kTo)))
+  (kFromSize == 1u && kToSize <= 2u && kFrom != kTo && kTo != BOOLEAN && \
+   (IS_FLOAT8(kFrom) || IS_FLOAT8(kTo)))
 shared uint table[256];
 
 void fill_table() {

@@ -11,12 +11,12 @@
 #define FROM_IS_FLOAT32 (kFrom == FLOAT32 || IS_SMALL_FLOAT(kFrom))
 #define FROM_IS_SIGNED (kFrom == INT8 || kFrom == INT16 || kFrom == INT32)
 
-uint load_float32(uint raw) {
+uint load_float32(uint raw, bool keep_subnormals) {
   switch (kFrom) {
-    case FLOAT16: return small_to_float(raw, kFloat16Format);
+    case FLOAT16: return small_to_float(raw, kFloat16Format, keep_subnormals);
     case BFLOAT16: return raw << 16;
-    case FLOAT8_E4M3: return small_to_float(raw, kFloat8E4m3Format);
-    case FLOAT8_E5M2: return small_to_float(raw, kFloat8E5m2Format);
+    case FLOAT8_E4M3: return small_to_float(raw, kFloat8E4m3Format, keep_subnormals);
+    case FLOAT8_E5M2: return small_to_float(raw, kFloat8E5m2Format, keep_subnormals);
     default: return raw;
   }
 }
@@ -43,27 +43,28 @@ uint small_from_float32(uint bits) {
 
 // To FLOAT16 or BFLOAT16, from a float8: both hold its numbers, bfloat16 as normal ones.
 uint small_from_float8(uint raw) {
-  const uint bits = load_float32(raw);
+  const uint bits = load_float32(raw, true);
   const bool is_nan = (bits & MAGNITUDE) > FLOAT32_INFINITY;
   if (kTo == BFLOAT16) {
     return is_nan ? kBfloat16Format.nan : bits >> 16;
   }
   // FLOAT8_E5M2 is the upper half of a float16; FLOAT8_E4M3 has larger steps than it.
-  const uint code =
-      kFrom == FLOAT8_E5M2 ? raw << 8 : exact_normal_to_small(bits, kFloat16Format);
+  const uint magnitude = exact_normal_magnitude(bits & MAGNITUDE, kFloat16Format);
+  const uint code = kFrom == FLOAT8_E5M2 ? raw << 8 : magnitude | ((bits & SIGN) >> 16);
   return is_nan ? kFloat16Format.nan : code;
 }
 
-// To a small format, from a whole number.
-uint small_from_whole(uint bits) {
+// To a small format, from a whole number's magnitude and its sign, a float32's sign bit.
+uint small_from_whole(uint magnitude, uint sign) {
+  const uint small_sign = sign >> (32u - kToSize * 8u);
   switch (kTo) {
     case FLOAT16:
-      return kFromSize == 1u ? exact_normal_to_small(bits, kFloat16Format)
-                             : round_normal_to_small(bits, kFloat16Format);
+      return small_sign | (kFromSize == 1u ? exact_normal_magnitude(magnitude, kFloat16Format)
+                                           : round_normal_magnitude(magnitude, kFloat16Format));
     case BFLOAT16:
-      return kFromSize == 1u ? bits >> 16 : round_number_to_bfloat16(bits);
-    case FLOAT8_E4M3: return round_normal_to_small(bits, kFloat8E4m3Format);
-    default: return round_normal_to_small(bits, kFloat8E5m2Format);
+      return small_sign | (kFromSize == 1u ? magnitude >> 16 : round_number_to_bfloat16(magnitude));
+    case FLOAT8_E4M3: return small_sign | round_normal_magnitude(magnitude, kFloat8E4m3Format);
+    default: return small_sign | round_normal_magnitude(magnitude, kFloat8E5m2Format);
   }
 }
 
@@ -109,10 +110,10 @@ uvec2 store_magnitude(uint magnitude, uint sign) {
     return uvec2(result.x, result.y | sign);
   }
   if (TO_ENDS_EARLY) {
-    return uvec2(small_from_whole(floatBitsToUint(float(min(magnitude, 1u << 17))) | sign), 0u);
+    return uvec2(small_from_whole(floatBitsToUint(float(min(magnitude, 1u << 17))), sign), 0u);
   }
-  const uint bits = float32_from(magnitude, kTo != FLOAT32) | sign;
-  return uvec2(kTo == FLOAT32 ? bits : small_from_whole(bits), 0u);
+  const uint bits = float32_from(magnitude, kTo != FLOAT32);
+  return uvec2(kTo == FLOAT32 ? bits | sign : small_from_whole(bits, sign), 0u);
 }
 
 uvec2 store_magnitude(uvec2 magnitude, uint sign) {
@@ -123,24 +124,18 @@ uvec2 store_magnitude(uvec2 magnitude, uint sign) {
   if (TO_ENDS_EARLY) {
     return store_magnitude(magnitude.y != 0u ? ~0u : magnitude.x, sign);
   }
-  const uint bits = float32_from(magnitude, kTo != FLOAT32) | sign;
-  return uvec2(kTo == FLOAT32 ? bits : small_from_whole(bits), 0u);
+  const uint bits = float32_from(magnitude, kTo != FLOAT32);
+  return uvec2(kTo == FLOAT32 ? bits | sign : small_from_whole(bits, sign), 0u);
 }
 
 #define TO_IS_FLOAT (kTo == FLOAT32 || kTo == FLOAT64 || IS_SMALL_FLOAT(kTo))
 
 uvec2 store_signed(int value) {
-  if (kTo == BOOLEAN) {
-    return uvec2(value != 0 ? 1u : 0u, 0u);
-  }
   return TO_IS_FLOAT ? store_magnitude(uint(abs(value)), uint(value) & SIGN)
                     : integer_from_signed(value);
 }
 
 uvec2 store_unsigned(uint value) {
-  if (kTo == BOOLEAN) {
-    return uvec2(value != 0u ? 1u : 0u, 0u);
-  }
   return TO_IS_FLOAT ? store_magnitude(value, 0u) : integer_from_unsigned(value);
 }
 
@@ -166,10 +161,6 @@ uvec2 store_float64(uvec2 bits) {
 }
 
 uvec2 store_wide(uvec2 raw) {
-  if (kTo == BOOLEAN) {
-    const uint upper = kFrom == FLOAT64 ? raw.y & MAGNITUDE : raw.y;
-    return uvec2((upper | raw.x) != 0u ? 1u : 0u, 0u);
-  }
   switch (kFrom) {
     case FLOAT64: return store_float64(raw);
     case INT64: return store_signed(raw);
@@ -177,11 +168,22 @@ uvec2 store_wide(uvec2 raw) {
   }
 }
 
+// Whether an element is anything but zero. A float's sign is no part of that.
+bool is_set(uvec2 raw) {
+  if (kFromSize == 8u) {
+    return ((kFrom == FLOAT64 ? raw.y << 1 : raw.y) | raw.x) != 0u;
+  }
+  return (FROM_IS_FLOAT32 ? raw.x << (33u - kFromSize * 8u) : raw.x) != 0u;
+}
+
 // ---- One element. Of types below 64 bits, the second word is zero.
 
 uvec2 convert_element(uvec2 raw) {
   if (kFrom == kTo) {
     return raw;
+  }
+  if (kTo == BOOLEAN) {
+    return uvec2(is_set(raw) ? 1u : 0u, 0u);
   }
   if (kFrom == BOOLEAN) {
     const uvec2 one = store_unsigned(1u);  // The driver's to compute, not the device's.
@@ -192,7 +194,7 @@ uvec2 convert_element(uvec2 raw) {
   }
   if (FROM_IS_FLOAT32) {
     const bool is_exact = IS_FLOAT8(kFrom) && (kTo == FLOAT16 || kTo == BFLOAT16);
-    return is_exact ? uvec2(small_from_float8(raw.x), 0u) : store_float32(load_float32(raw.x));
+    return is_exact ? uvec2(small_from_float8(raw.x), 0u) : store_float32(load_float32(raw.x, TO_IS_FLOAT));
   }
   return FROM_IS_SIGNED ? store_signed(load_signed(raw.x)) : store_unsigned(raw.x);
 }
@@ -209,7 +211,7 @@ uint element_to_float32(uvec2 raw) {
     case BOOLEAN: return raw.x != 0u ? floatBitsToUint(1.0) : 0u;
   }
   if (FROM_IS_FLOAT32) {
-    return load_float32(raw.x);
+    return load_float32(raw.x, true);
   }
   if (FROM_IS_SIGNED) {
     const int value = load_signed(raw.x);

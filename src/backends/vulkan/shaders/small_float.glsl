@@ -24,8 +24,17 @@ const Format kBfloat16Format = Format(16u, 7u, 127u, 0x7f80u, 0x7fc0u);
 const Format kFloat8E4m3Format = Format(8u, 3u, 7u, 0x7fu, 0x7fu);
 const Format kFloat8E5m2Format = Format(8u, 2u, 15u, 0x7cu, 0x7eu);
 
-// The value of an encoding. A NaN stays some NaN.
-uint small_to_float(uint encoding, Format format) {
+// A subnormal number's value. It counts steps: added to a float32 whose last bit is worth one, they
+// are its fraction, and the difference is exact.
+uint subnormal_to_float(uint code, Format format) {
+  const uint aligner = (151u - format.bias - format.fraction_bits) << 23;
+  const float steps = uintBitsToFloat(aligner | code) - uintBitsToFloat(aligner);
+  return floatBitsToUint(steps) & MAGNITUDE;
+}
+
+// The value of an encoding. A NaN stays some NaN; without `keep_subnormals`, a subnormal number and
+// zero become anything below 1, for those who drop it.
+uint small_to_float(uint encoding, Format format, bool keep_subnormals) {
   const uint dropped = 23u - format.fraction_bits;
   const uint rebias = (127u - format.bias) << 23;
   const uint code = encoding & ((1u << (format.bits - 1u)) - 1u);
@@ -36,12 +45,10 @@ uint small_to_float(uint encoding, Format format) {
   } else {
     wide = code == format.nan ? FLOAT32_NAN : wide;
   }
-  // A subnormal number counts steps: added to a float32 whose last bit is worth one, they are its
-  // fraction, and the difference is exact.
-  const uint aligner = (151u - format.bias - format.fraction_bits) << 23;
-  const float steps = uintBitsToFloat(aligner | code) - uintBitsToFloat(aligner);
-  const bool is_subnormal = code < 1u << format.fraction_bits;
-  return (is_subnormal ? floatBitsToUint(steps) & MAGNITUDE : wide) | sign;
+  if (keep_subnormals && code < 1u << format.fraction_bits) {
+    wide = subnormal_to_float(code, format);
+  }
+  return wide | sign;
 }
 
 // The code of a magnitude below `above`, a power of two; or `above`, for all that is not.
@@ -83,22 +90,21 @@ uint round_to_small(uint bits, Format format) {
   return is_nan ? format.nan : round_number_to_small(bits, format);
 }
 
-// The same for what is zero or a normal number of the format, or too large for it, but no NaN:
-// whole numbers.
-uint round_normal_to_small(uint bits, Format format) {
+// The code of a magnitude that is zero or a normal number of the format, or too large for it, but no
+// NaN: of a whole number.
+uint round_normal_magnitude(uint magnitude, Format format) {
   const uint dropped = 23u - format.fraction_bits;
   const uint rebias = (127u - format.bias) << 23;
-  const uint magnitude = max(bits & MAGNITUDE, rebias) - rebias;
-  const uint even = (magnitude >> dropped) & 1u;
-  const uint code = (magnitude + (1u << (dropped - 1u)) - 1u + even) >> dropped;
-  return min(code, format.overflow) | ((bits & SIGN) >> (32u - format.bits));
+  const uint rebiased = max(magnitude, rebias) - rebias;
+  const uint even = (rebiased >> dropped) & 1u;
+  const uint code = (rebiased + (1u << (dropped - 1u)) - 1u + even) >> dropped;
+  return min(code, format.overflow);
 }
 
 // The same for what the format holds.
-uint exact_normal_to_small(uint bits, Format format) {
+uint exact_normal_magnitude(uint magnitude, Format format) {
   const uint rebias = (127u - format.bias) << 23;
-  const uint magnitude = max(bits & MAGNITUDE, rebias) - rebias;
-  return (magnitude >> (23u - format.fraction_bits)) | ((bits & SIGN) >> (32u - format.bits));
+  return (max(magnitude, rebias) - rebias) >> (23u - format.fraction_bits);
 }
 
 // To the format with float32's range, whose encodings are cut-off float32.
