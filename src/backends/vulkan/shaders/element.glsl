@@ -194,7 +194,8 @@ uvec2 convert_element(uvec2 raw) {
   }
   if (FROM_IS_FLOAT32) {
     const bool is_exact = IS_FLOAT8(kFrom) && (kTo == FLOAT16 || kTo == BFLOAT16);
-    return is_exact ? uvec2(small_from_float8(raw.x), 0u) : store_float32(load_float32(raw.x, TO_IS_FLOAT));
+    return is_exact ? uvec2(small_from_float8(raw.x), 0u)
+                    : store_float32(load_float32(raw.x, TO_IS_FLOAT));
   }
   return FROM_IS_SIGNED ? store_signed(load_signed(raw.x)) : store_unsigned(raw.x);
 }

@@ -2,8 +2,8 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
-// Repeats a pattern of 1, 2, 4 or 8 bytes over `bytes` bytes of the target, from `to_offset` on; the
-// last copy may be cut off. An invocation makes 16 bytes.
+// Repeats an element of 1, 2, 4 or 8 bytes over `bytes` bytes of the target, from `to_offset` on;
+// the last copy may be cut off. An invocation makes 16 bytes.
 // Groups: (to_offset % 16 + bytes + 15) / 16, / 128, rounded up; or fewer.
 
 #include "words.glsl"
@@ -33,7 +33,8 @@ void main() {
   // Every 16 bytes that begin at a multiple of 16 are the same.
   const uint skew = (0u - to_offset) & 7u;
   const uvec2 ahead = skew < 4u ? repeated : repeated.yx;
-  const uvec2 turned = uvec2(joined(ahead.x, ahead.y, skew & 3u), joined(ahead.y, ahead.x, skew & 3u));
+  const uint rest = skew & 3u;
+  const uvec2 turned = uvec2(joined(ahead.x, ahead.y, rest), joined(ahead.y, ahead.x, rest));
   const uint end = to_offset + bytes;
   const uint stride = gl_NumWorkGroups.x * gl_WorkGroupSize.x;
   for (uint quad = to_offset / 16u + gl_GlobalInvocationID.x; quad * 16u < end; quad += stride) {

@@ -62,7 +62,8 @@ Unrounded unrounded_float64(uvec2 bits) {
 }
 
 bool float64_is_nan(uvec2 bits) {
-  return (bits.y & MAGNITUDE) > 0x7ff00000u || ((bits.y & MAGNITUDE) == 0x7ff00000u && bits.x != 0u);
+  const uint upper = bits.y & MAGNITUDE;
+  return upper > 0x7ff00000u || (upper == 0x7ff00000u && bits.x != 0u);
 }
 
 bool float64_is_zero(uvec2 bits) {

@@ -90,8 +90,8 @@ uint round_to_small(uint bits, Format format) {
   return is_nan ? format.nan : round_number_to_small(bits, format);
 }
 
-// The code of a magnitude that is zero or a normal number of the format, or too large for it, but no
-// NaN: of a whole number.
+// The code of a magnitude that is zero or a normal number of the format, or too large for it, but
+// no NaN: of a whole number.
 uint round_normal_magnitude(uint magnitude, Format format) {
   const uint dropped = 23u - format.fraction_bits;
   const uint rebias = (127u - format.bias) << 23;
