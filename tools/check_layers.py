@@ -40,6 +40,11 @@ ROOMS = {
     "tests/device": ("headrace support", "test fmt json"),
     "tests/cuda": (INTERNAL_TESTS[0] + " backends/cuda cuda", INTERNAL_TESTS[1] + " vendor:cuda"),
     "tests/fake_cuda": ("headrace kernels backends/cuda fake_cuda support", "vendor:cuda"),
+    "tests/vulkan": (
+        INTERNAL_TESTS[0] + " backends/vulkan vulkan",
+        INTERNAL_TESTS[1] + " vendor:vulkan",
+    ),
+    "tests/vulkan_layer": ("vulkan_layer support", "vendor:vulkan"),
     "tests/gpu": ("headrace", "vendor:cuda"),
     "tests/nvtx": ("headrace support", "test"),
     "tests/cli": ("headrace cli support", "test fmt json"),

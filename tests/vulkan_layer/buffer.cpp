@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vulkan_layer/heaps.h"
+#include "vulkan_layer/objects.h"
+#include "vulkan_layer/queue_families.h"
+
+namespace headrace::vulkan_layer {
+
+VkResult layer_CreateBuffer(VkDevice handle,
+                            const VkBufferCreateInfo* info,
+                            const VkAllocationCallbacks* allocator,
+                            VkBuffer* made) {
+  Device& device = device_of(handle);
+  VkBufferCreateInfo real = *info;
+  real.sharingMode = VK_SHARING_MODE_EXCLUSIVE;  // The driver has one family.
+  real.queueFamilyIndexCount = 0;
+  real.pQueueFamilyIndices = nullptr;
+  const VkResult result = device.next.CreateBuffer(handle, &real, allocator, made);
+  if (result == VK_SUCCESS) {
+    add_object(device, *made, "buffer");
+  }
+  return result;
+}
+
+void layer_DestroyBuffer(VkDevice handle, VkBuffer buffer, const VkAllocationCallbacks* allocator) {
+  Device& device = device_of(handle);
+  remove_object(device, buffer, "vkDestroyBuffer");
+  {
+    const std::scoped_lock held(lock());
+    device.buffers.erase(buffer);
+  }
+  device.next.DestroyBuffer(handle, buffer, allocator);
+}
+
+VkResult layer_BindBufferMemory(VkDevice handle,
+                                VkBuffer buffer,
+                                VkDeviceMemory memory,
+                                VkDeviceSize offset) {
+  Device& device = device_of(handle);
+  const VkResult result = device.next.BindBufferMemory(handle, buffer, memory, offset);
+  if (result == VK_SUCCESS) {
+    const std::scoped_lock held(lock());
+    device.buffers[buffer] = memory;
+  }
+  return result;
+}
+
+VkResult layer_BindBufferMemory2(VkDevice handle,
+                                 std::uint32_t count,
+                                 const VkBindBufferMemoryInfo* infos) {
+  Device& device = device_of(handle);
+  const VkResult result = device.next.BindBufferMemory2(handle, count, infos);
+  if (result == VK_SUCCESS) {
+    const std::scoped_lock held(lock());
+    for (std::uint32_t index = 0; index < count; ++index) {
+      device.buffers[infos[index].buffer] = infos[index].memory;
+    }
+  }
+  return result;
+}
+
+void layer_GetBufferMemoryRequirements(VkDevice handle,
+                                       VkBuffer buffer,
+                                       VkMemoryRequirements* requirements) {
+  device_of(handle).next.GetBufferMemoryRequirements(handle, buffer, requirements);
+  requirements->memoryTypeBits = kAllTypes;
+}
+
+void layer_GetBufferMemoryRequirements2(VkDevice handle,
+                                        const VkBufferMemoryRequirementsInfo2* info,
+                                        VkMemoryRequirements2* requirements) {
+  device_of(handle).next.GetBufferMemoryRequirements2(handle, info, requirements);
+  requirements->memoryRequirements.memoryTypeBits = kAllTypes;
+}
+
+}  // namespace headrace::vulkan_layer

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// Submissions: each goes to the driver's one queue, with a number that says when it is done.
+#include "vulkan_layer/objects.h"
+
+#include <algorithm>
+
+namespace headrace::vulkan_layer {
+
+namespace {
+
+Queue& queue_of(VkQueue handle) {
+  return *reinterpret_cast<Queue*>(handle);
+}
+
+/// One of Vulkan's submissions, written anew: it may wait for the gate, and signals its number.
+struct RealSubmission {
+  std::vector<VkSemaphore> waits;
+  std::vector<std::uint64_t> wait_values;
+  std::vector<VkPipelineStageFlags> stages;
+  std::vector<VkSemaphore> signals;
+  std::vector<std::uint64_t> signal_values;
+  VkTimelineSemaphoreSubmitInfo values{};
+  VkSubmitInfo info{};
+};
+
+/// The values of semaphores, zero where there are none as for binary ones.
+std::vector<std::uint64_t> values_of(std::uint32_t count,
+                                     std::uint32_t value_count,
+                                     const std::uint64_t* values) {
+  std::vector<std::uint64_t> all(values, values + (values == nullptr ? 0 : value_count));
+  all.resize(count);
+  return all;
+}
+
+void check_chain(const VkSubmitInfo& info) {
+  for (auto* next = static_cast<const VkBaseInStructure*>(info.pNext); next != nullptr;
+       next = next->pNext) {
+    if (next->sType != VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO) {
+      violate("vkQueueSubmit: this layer does not follow structure " + std::to_string(next->sType) +
+              " in the chain of a submission");
+    }
+  }
+}
+
+RealSubmission copy_of(const VkSubmitInfo& info) {
+  RealSubmission copy;
+  check_chain(info);
+  copy.waits.assign(info.pWaitSemaphores, info.pWaitSemaphores + info.waitSemaphoreCount);
+  copy.stages.assign(info.pWaitDstStageMask, info.pWaitDstStageMask + info.waitSemaphoreCount);
+  copy.signals.assign(info.pSignalSemaphores, info.pSignalSemaphores + info.signalSemaphoreCount);
+  const auto* values = find_in_chain<VkTimelineSemaphoreSubmitInfo>(
+      info.pNext, VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO);
+  copy.values = values == nullptr ? VkTimelineSemaphoreSubmitInfo{} : *values;
+  copy.wait_values = values_of(info.waitSemaphoreCount,
+                               copy.values.waitSemaphoreValueCount,
+                               copy.values.pWaitSemaphoreValues);
+  copy.signal_values = values_of(info.signalSemaphoreCount,
+                                 copy.values.signalSemaphoreValueCount,
+                                 copy.values.pSignalSemaphoreValues);
+  copy.info = info;
+  return copy;
+}
+
+/// Lets the copy point at its own parts; it stays where it is from now on.
+void connect(RealSubmission& copy) {
+  copy.values = VkTimelineSemaphoreSubmitInfo{};
+  copy.values.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
+  copy.values.waitSemaphoreValueCount = static_cast<std::uint32_t>(copy.wait_values.size());
+  copy.values.pWaitSemaphoreValues = copy.wait_values.data();
+  copy.values.signalSemaphoreValueCount = static_cast<std::uint32_t>(copy.signal_values.size());
+  copy.values.pSignalSemaphoreValues = copy.signal_values.data();
+  copy.info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
+  copy.info.pNext = &copy.values;
+  copy.info.waitSemaphoreCount = static_cast<std::uint32_t>(copy.waits.size());
+  copy.info.pWaitSemaphores = copy.waits.data();
+  copy.info.pWaitDstStageMask = copy.stages.data();
+  copy.info.signalSemaphoreCount = static_cast<std::uint32_t>(copy.signals.size());
+  copy.info.pSignalSemaphores = copy.signals.data();
+}
+
+/// The lock is held.
+void add_buffer(const Device& device, VkBuffer buffer, std::set<std::uint64_t>& uses) {
+  uses.insert(number_of(buffer));
+  const auto bound = device.buffers.find(buffer);
+  if (bound != device.buffers.end()) {
+    uses.insert(number_of(bound->second));
+  }
+}
+
+/// The lock is held.
+void add_recording(const Device& device, VkCommandBuffer commands, std::set<std::uint64_t>& uses) {
+  uses.insert(number_of(commands));
+  const auto recording = device.recordings.find(commands);
+  if (recording == device.recordings.end()) {
+    return;
+  }
+  uses.insert(number_of(recording->second.pool));
+  for (const VkPipeline pipeline : recording->second.pipelines) {
+    uses.insert(number_of(pipeline));
+  }
+  for (const VkBuffer buffer : recording->second.buffers) {
+    add_buffer(device, buffer, uses);
+  }
+  for (const VkDescriptorSet set : recording->second.sets) {
+    const auto known = device.sets.find(set);
+    if (known != device.sets.end()) {
+      uses.insert({number_of(set), number_of(known->second.pool)});
+      for (const auto& [place, buffer] : known->second.buffers) {
+        add_buffer(device, buffer, uses);
+      }
+    }
+  }
+}
+
+/// What the layer is to know of a submission until it is seen to be done. `submitting` is held.
+Submission note_of(Device& device, const Queue& queue, const RealSubmission& copy) {
+  Submission note;
+  note.number = device.submitted + 1;
+  note.queue = &queue;
+  const std::scoped_lock held(lock());
+  for (std::uint32_t index = 0; index < copy.info.commandBufferCount; ++index) {
+    add_recording(device, copy.info.pCommandBuffers[index], note.uses);
+  }
+  for (std::size_t index = 0; index < copy.waits.size(); ++index) {
+    note.uses.insert(number_of(copy.waits[index]));
+    if (device.promised.contains(copy.waits[index])) {
+      note.waits.emplace_back(copy.waits[index], copy.wait_values[index]);
+    }
+  }
+  for (std::size_t index = 0; index < copy.signals.size(); ++index) {
+    note.uses.insert(number_of(copy.signals[index]));
+    if (device.promised.contains(copy.signals[index])) {
+      note.signals.emplace_back(copy.signals[index], copy.signal_values[index]);
+    }
+  }
+  return note;
+}
+
+/// The driver's one queue stands still for ever when its next work waits for later work.
+void check_waits(Device& device, const Submission& note) {
+  for (const auto& [semaphore, value] : note.waits) {
+    std::uint64_t promised = 0;
+    {
+      const std::scoped_lock held(lock());
+      promised = device.promised[semaphore];
+    }
+    if (promised < value) {
+      violate("vkQueueSubmit: waits for value " + std::to_string(value) +
+              " of a semaphore that reaches " + std::to_string(promised) +
+              " by what was submitted before");
+    }
+  }
+}
+
+/// Numbers a submission and remembers it. `submitting` is held.
+void accept(Device& device, Queue& queue, VkFence fence, bool is_last, RealSubmission& copy) {
+  Submission note = note_of(device, queue, copy);
+  check_waits(device, note);
+  note.fence = is_last ? fence : VK_NULL_HANDLE;
+  if (note.fence != VK_NULL_HANDLE) {
+    note.uses.insert(number_of(fence));
+  }
+  device.submitted = note.number;
+  if (is_holding()) {
+    copy.waits.push_back(device.gate);
+    copy.wait_values.push_back(device.opened + 1);
+    copy.stages.push_back(VK_PIPELINE_STAGE_ALL_COMMANDS_BIT);
+  }
+  copy.signals.push_back(device.done);
+  copy.signal_values.push_back(note.number);
+  const std::scoped_lock held(lock());
+  for (const auto& [semaphore, value] : note.signals) {
+    std::uint64_t& promised = device.promised[semaphore];
+    promised = std::max(promised, value);
+  }
+  device.in_flight.add(std::move(note));
+}
+
+/// The driver refused the submissions after `number`.
+void take_back(Device& device, std::uint64_t number) {
+  device.submitted = number;
+  const std::scoped_lock held(lock());
+  device.in_flight.drop_from(number + 1);
+}
+
+}  // namespace
+
+VkResult layer_QueueSubmit(VkQueue handle,
+                           std::uint32_t count,
+                           const VkSubmitInfo* infos,
+                           VkFence fence) {
+  Queue& queue = queue_of(handle);
+  Device& device = *queue.device;
+  std::vector<RealSubmission> copies;
+  for (std::uint32_t index = 0; index < count; ++index) {
+    copies.push_back(copy_of(infos[index]));
+  }
+  if (copies.empty()) {
+    copies.emplace_back();  // Signals the fence alone.
+  }
+  const std::scoped_lock submitting(device.submitting);
+  if (device.is_lost) {
+    return VK_ERROR_DEVICE_LOST;
+  }
+  const std::uint64_t before = device.submitted;
+  std::vector<VkSubmitInfo> real;
+  for (RealSubmission& copy : copies) {
+    accept(device, queue, fence, &copy == &copies.back(), copy);
+    connect(copy);
+    real.push_back(copy.info);
+  }
+  const VkResult result = device.next.QueueSubmit(
+      device.real_queue, static_cast<std::uint32_t>(real.size()), real.data(), fence);
+  if (result != VK_SUCCESS) {
+    take_back(device, before);
+    return result;
+  }
+  queue.last = device.submitted;
+  return VK_SUCCESS;
+}
+
+VkResult layer_QueueWaitIdle(VkQueue handle) {
+  const Queue& queue = queue_of(handle);
+  Device& device = *queue.device;
+  std::uint64_t last = 0;
+  {
+    const std::scoped_lock submitting(device.submitting);
+    last = queue.last;
+  }
+  const VkResult result = wait_for_submission(device, last, UINT64_MAX);
+  if (result == VK_SUCCESS) {
+    const std::scoped_lock held(lock());
+    device.in_flight.saw_idle(&queue);
+  }
+  return result;
+}
+
+VkResult layer_DeviceWaitIdle(VkDevice handle) {
+  Device& device = device_of(handle);
+  std::uint64_t last = 0;
+  {
+    const std::scoped_lock submitting(device.submitting);
+    last = device.submitted;
+  }
+  const VkResult result = wait_for_submission(device, last, UINT64_MAX);
+  if (result == VK_SUCCESS) {
+    const std::scoped_lock held(lock());
+    device.in_flight.saw_all();
+  }
+  return result;
+}
+
+}  // namespace headrace::vulkan_layer
