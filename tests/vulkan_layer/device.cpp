@@ -188,10 +188,15 @@ void layer_DestroyDevice(VkDevice handle, const VkAllocationCallbacks* allocator
   {
     const std::scoped_lock submitting(device.submitting);
     drain(device);
+    device.next.DeviceWaitIdle(handle);
   }
   for (const auto& [memory, is_of] : device.memories) {
     (void)memory;
     give_back(device, is_of);
+  }
+  for (const auto& [last, semaphore] : device.buried) {
+    (void)last;
+    device.next.DestroySemaphore(handle, semaphore, nullptr);
   }
   device.next.DestroySemaphore(handle, device.done, nullptr);
   device.next.DestroySemaphore(handle, device.gate, nullptr);

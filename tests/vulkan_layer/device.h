@@ -61,8 +61,11 @@ struct Device {
   /// Whoever uses the driver's queue has it, and with it the numbers below.
   std::mutex submitting;
   std::uint64_t submitted = 0;  ///< Number of the last submission. Guarded by `submitting`.
+  std::uint64_t free = 0;       ///< The last that no gate is before. Guarded by `submitting`.
   std::uint64_t opened = 0;     ///< The gate's value. Guarded by `submitting`.
   bool has_settled = false;     ///< Guarded by `submitting`.
+  /// Semaphores to be destroyed, each with the last submission before. Guarded by `submitting`.
+  std::vector<std::pair<std::uint64_t, VkSemaphore>> buried;
   std::atomic<bool> is_lost{false};
 
   std::map<std::uint64_t, std::string> objects;  ///< Kinds of what is alive, by handle.

@@ -9,6 +9,9 @@ namespace {
 
 std::atomic<bool> holding{false};
 
+/// Nanoseconds that the layer waits of itself at the most, for work that may wait for ever.
+constexpr std::uint64_t kLongest = 2'000'000'000;
+
 VkSemaphoreSignalInfo signal_of(VkSemaphore semaphore, std::uint64_t value) {
   VkSemaphoreSignalInfo info{};
   info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO;
@@ -21,6 +24,7 @@ VkSemaphoreSignalInfo signal_of(VkSemaphore semaphore, std::uint64_t value) {
 void open_gate(Device& device) {
   const VkSemaphoreSignalInfo signal = signal_of(device.gate, ++device.opened);
   device.next.SignalSemaphore(device.handle, &signal);
+  device.free = device.submitted;
 }
 
 VkResult wait_for_number(Device& device, std::uint64_t number, std::uint64_t timeout) {
@@ -59,6 +63,24 @@ void drain(Device& device) {
   while (wait_for_number(device, device.submitted, kSlice) == VK_TIMEOUT) {
     give_what_it_waits_for(device);
   }
+}
+
+void bury(Device& device, VkSemaphore semaphore) {
+  const std::scoped_lock submitting(device.submitting);
+  std::uint64_t done = 0;
+  device.next.GetSemaphoreCounterValue(device.handle, device.done, &done);
+  std::erase_if(device.buried, [&](const auto& each) {
+    const auto& [last, buried] = each;
+    if (done > last) {  // A later one is done, so that nobody looks back.
+      device.next.DestroySemaphore(device.handle, buried, nullptr);
+    }
+    return done > last;
+  });
+  device.buried.emplace_back(device.submitted, semaphore);
+}
+
+void wait_for_rest(Device& device) {
+  wait_for_number(device, device.free, kLongest);
 }
 
 void settle(Device& device) {

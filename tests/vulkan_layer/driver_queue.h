@@ -24,6 +24,14 @@ void settle(Device& device);
 /// is about to destroy or change; then waits for it, so that the driver survives.
 void expect_unused(Device& device, std::uint64_t handle, const char* call, const char* kind);
 
+/// Destroys a semaphore, later: Mesa's queues touch those that a submission waited for once more
+/// after it is done.
+void bury(Device& device, VkSemaphore semaphore);
+
+/// Waits until the driver carries nothing out; what is held back stays. lavapipe makes pipelines in
+/// the context that its queue works with, and falls over when both happen. `submitting` is held.
+void wait_for_rest(Device& device);
+
 /// Whether submissions are held back from now on.
 void hold();
 void release();

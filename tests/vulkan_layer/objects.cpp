@@ -69,8 +69,12 @@ VkResult layer_CreateComputePipelines(VkDevice handle,
                                       const VkAllocationCallbacks* allocator,
                                       VkPipeline* made) {
   Device& device = device_of(handle);
-  const VkResult result =
-      device.next.CreateComputePipelines(handle, cache, count, infos, allocator, made);
+  VkResult result = VK_SUCCESS;
+  {
+    const std::scoped_lock submitting(device.submitting);
+    wait_for_rest(device);
+    result = device.next.CreateComputePipelines(handle, cache, count, infos, allocator, made);
+  }
   for (std::uint32_t index = 0; index < count; ++index) {
     if (made[index] != VK_NULL_HANDLE) {
       add_object(device, made[index], "pipeline");
@@ -84,6 +88,8 @@ void layer_DestroyPipeline(VkDevice handle,
                            const VkAllocationCallbacks* allocator) {
   Device& device = device_of(handle);
   remove_object(device, pipeline, "vkDestroyPipeline");
+  const std::scoped_lock submitting(device.submitting);
+  wait_for_rest(device);
   device.next.DestroyPipeline(handle, pipeline, allocator);
 }
 

@@ -165,6 +165,8 @@ void accept(Device& device, Queue& queue, VkFence fence, bool is_last, RealSubmi
     copy.waits.push_back(device.gate);
     copy.wait_values.push_back(device.opened + 1);
     copy.stages.push_back(VK_PIPELINE_STAGE_ALL_COMMANDS_BIT);
+  } else {
+    device.free = note.number;
   }
   copy.signals.push_back(device.done);
   copy.signal_values.push_back(note.number);
@@ -179,6 +181,7 @@ void accept(Device& device, Queue& queue, VkFence fence, bool is_last, RealSubmi
 /// The driver refused the submissions after `number`.
 void take_back(Device& device, std::uint64_t number) {
   device.submitted = number;
+  device.free = std::min(device.free, number);
   const std::scoped_lock held(lock());
   device.in_flight.drop_from(number + 1);
 }
@@ -227,7 +230,8 @@ VkResult layer_QueueWaitIdle(VkQueue handle) {
     const std::scoped_lock submitting(device.submitting);
     last = queue.last;
   }
-  const VkResult result = wait_for_submission(device, last, UINT64_MAX);
+  const VkResult result =
+      wait_for_submission(device, last, std::numeric_limits<std::uint64_t>::max());
   if (result == VK_SUCCESS) {
     const std::scoped_lock held(lock());
     device.in_flight.saw_idle(&queue);
@@ -242,7 +246,8 @@ VkResult layer_DeviceWaitIdle(VkDevice handle) {
     const std::scoped_lock submitting(device.submitting);
     last = device.submitted;
   }
-  const VkResult result = wait_for_submission(device, last, UINT64_MAX);
+  const VkResult result =
+      wait_for_submission(device, last, std::numeric_limits<std::uint64_t>::max());
   if (result == VK_SUCCESS) {
     const std::scoped_lock held(lock());
     device.in_flight.saw_all();

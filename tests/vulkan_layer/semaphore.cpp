@@ -13,6 +13,11 @@ void saw_value(Device& device, VkSemaphore semaphore, std::uint64_t value) {
   device.in_flight.saw_value(semaphore, value);
 }
 
+void saw_fence(Device& device, VkFence fence) {
+  const std::scoped_lock held(lock());
+  device.in_flight.saw_fence(fence);
+}
+
 /// A timeline has the value from now on, or will have by what was submitted.
 void promise(Device& device, VkSemaphore semaphore, std::uint64_t value) {
   const std::scoped_lock held(lock());
@@ -33,10 +38,11 @@ VkResult see_value(Device& device, VkSemaphore semaphore) {
 
 VkResult layer_CreateSemaphore(VkDevice handle,
                                const VkSemaphoreCreateInfo* info,
-                               const VkAllocationCallbacks* allocator,
+                               const VkAllocationCallbacks* /*allocator*/,
                                VkSemaphore* made) {
   Device& device = device_of(handle);
-  const VkResult result = device.next.CreateSemaphore(handle, info, allocator, made);
+  // Without the program's allocator: it is destroyed when that may be gone.
+  const VkResult result = device.next.CreateSemaphore(handle, info, nullptr, made);
   if (result != VK_SUCCESS) {
     return result;
   }
@@ -52,7 +58,10 @@ VkResult layer_CreateSemaphore(VkDevice handle,
 
 void layer_DestroySemaphore(VkDevice handle,
                             VkSemaphore semaphore,
-                            const VkAllocationCallbacks* allocator) {
+                            const VkAllocationCallbacks* /*allocator*/) {
+  if (semaphore == VK_NULL_HANDLE) {
+    return;
+  }
   Device& device = device_of(handle);
   remove_object(device, semaphore, "vkDestroySemaphore");
   {
@@ -60,7 +69,7 @@ void layer_DestroySemaphore(VkDevice handle,
     device.promised.erase(semaphore);
     device.in_flight.forget(semaphore);
   }
-  device.next.DestroySemaphore(handle, semaphore, allocator);
+  bury(device, semaphore);
 }
 
 VkResult layer_WaitSemaphores(VkDevice handle,
@@ -112,8 +121,7 @@ VkResult layer_WaitForFences(VkDevice handle,
   });
   for (std::uint32_t index = 0; result == VK_SUCCESS && index < count; ++index) {
     if (device.next.GetFenceStatus(handle, fences[index]) == VK_SUCCESS) {
-      const std::scoped_lock held(lock());
-      device.in_flight.saw_fence(fences[index]);
+      saw_fence(device, fences[index]);
     }
   }
   return result;
@@ -123,8 +131,7 @@ VkResult layer_GetFenceStatus(VkDevice handle, VkFence fence) {
   Device& device = device_of(handle);
   const VkResult result = device.next.GetFenceStatus(handle, fence);
   if (result == VK_SUCCESS) {
-    const std::scoped_lock held(lock());
-    device.in_flight.saw_fence(fence);
+    saw_fence(device, fence);
   }
   return result;
 }
