@@ -17,6 +17,9 @@ VkResult layer_CreateBuffer(VkDevice handle,
   const VkResult result = device.next.CreateBuffer(handle, &real, allocator, made);
   if (result == VK_SUCCESS) {
     add_object(device, *made, "buffer");
+    const std::scoped_lock held(lock());
+    device.buffers[*made] = Buffer{};
+    device.buffers[*made].is_exclusive = info->sharingMode == VK_SHARING_MODE_EXCLUSIVE;
   }
   return result;
 }
@@ -39,7 +42,7 @@ VkResult layer_BindBufferMemory(VkDevice handle,
   const VkResult result = device.next.BindBufferMemory(handle, buffer, memory, offset);
   if (result == VK_SUCCESS) {
     const std::scoped_lock held(lock());
-    device.buffers[buffer] = memory;
+    device.buffers[buffer].memory = memory;
   }
   return result;
 }
@@ -52,7 +55,7 @@ VkResult layer_BindBufferMemory2(VkDevice handle,
   if (result == VK_SUCCESS) {
     const std::scoped_lock held(lock());
     for (std::uint32_t index = 0; index < count; ++index) {
-      device.buffers[infos[index].buffer] = infos[index].memory;
+      device.buffers[infos[index].buffer].memory = infos[index].memory;
     }
   }
   return result;

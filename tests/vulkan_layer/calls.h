@@ -78,7 +78,8 @@
   CALL(CreateComputePipelines)                     \
   CALL(DestroyPipeline)                            \
   CALL(CreateQueryPool)                            \
-  CALL(DestroyQueryPool)
+  CALL(DestroyQueryPool)                           \
+  CALL(SetDebugUtilsObjectNameEXT)
 
 /// Those of a device that go straight on.
 #define HEADRACE_VULKAN_LAYER_PASSED_CALLS(CALL) \

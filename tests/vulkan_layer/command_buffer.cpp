@@ -24,6 +24,14 @@ void note_buffers(Device& device,
   device.recordings[commands].buffers.insert(buffers);
 }
 
+/// Notes that families hand a buffer over.
+void note_barrier(Device& device, const VkBufferMemoryBarrier& barrier) {
+  if (barrier.srcQueueFamilyIndex != barrier.dstQueueFamilyIndex) {
+    const std::scoped_lock held(lock());
+    device.buffers[barrier.buffer].is_handed_over = true;
+  }
+}
+
 void clear_recordings_of(Device& device, VkCommandPool pool, bool is_destroyed) {
   const std::scoped_lock held(lock());
   if (is_destroyed) {
@@ -124,20 +132,22 @@ void layer_CmdPipelineBarrier(VkCommandBuffer commands,
                               std::uint32_t image_count,
                               const VkImageMemoryBarrier* images) {
   std::vector<VkBufferMemoryBarrier> real(buffers, buffers + buffer_count);
+  Device& device = device_of(commands);
   for (VkBufferMemoryBarrier& barrier : real) {  // Within the driver's one family nobody owns.
+    note_barrier(device, barrier);
     barrier.srcQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED;
     barrier.dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED;
   }
-  device_of(commands).next.CmdPipelineBarrier(commands,
-                                              source,
-                                              target,
-                                              flags,
-                                              memory_count,
-                                              memories,
-                                              buffer_count,
-                                              real.data(),
-                                              image_count,
-                                              images);
+  device.next.CmdPipelineBarrier(commands,
+                                 source,
+                                 target,
+                                 flags,
+                                 memory_count,
+                                 memories,
+                                 buffer_count,
+                                 real.data(),
+                                 image_count,
+                                 images);
 }
 
 void layer_CmdCopyBuffer(VkCommandBuffer commands,

@@ -229,4 +229,12 @@ void layer_GetDeviceQueue2(VkDevice handle, const VkDeviceQueueInfo2* info, VkQu
   layer_GetDeviceQueue(handle, info->queueFamilyIndex, info->queueIndex, queue);
 }
 
+VkResult layer_SetDebugUtilsObjectNameEXT(VkDevice handle,
+                                          const VkDebugUtilsObjectNameInfoEXT* info) {
+  if (info->objectType == VK_OBJECT_TYPE_QUEUE) {
+    return VK_SUCCESS;  // The driver does not know it.
+  }
+  return device_of(handle).next.SetDebugUtilsObjectNameEXT(handle, info);
+}
+
 }  // namespace headrace::vulkan_layer

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -31,6 +32,13 @@ struct Memory {
   std::uint32_t type = 0;
   VkDeviceSize size = 0;
   bool is_imported = false;  ///< The program's own, of no heap.
+};
+
+struct Buffer {
+  VkDeviceMemory memory = VK_NULL_HANDLE;
+  bool is_exclusive = false;            ///< For one family at a time.
+  bool is_handed_over = false;          ///< By barriers, from one family to another.
+  std::optional<std::uint32_t> family;  ///< The one that used it first.
 };
 
 /// What was recorded in a command buffer.
@@ -70,7 +78,7 @@ struct Device {
 
   std::map<std::uint64_t, std::string> objects;  ///< Kinds of what is alive, by handle.
   std::map<VkDeviceMemory, Memory> memories;
-  std::map<VkBuffer, VkDeviceMemory> buffers;
+  std::map<VkBuffer, Buffer> buffers;
   std::map<VkCommandBuffer, Recording> recordings;
   std::map<VkDescriptorSet, DescriptorSet> sets;
   std::map<VkSemaphore, std::uint64_t> promised;  ///< What timelines reach by what was submitted.

@@ -54,11 +54,21 @@ void visit_addresses(Structure& features, const Visit& visit) {
 /// A portability subset that has none of what it may lack.
 template <class Visit>
 void visit_portability(VkPhysicalDevicePortabilitySubsetFeaturesKHR& features, const Visit& visit) {
-  for (VkBool32* bit = &features.constantAlphaColorBlendFactors;
-       bit <= &features.vertexAttributeAccessBeyondStride;
-       ++bit) {
-    visit("", *bit);
-  }
+  visit("", features.constantAlphaColorBlendFactors);
+  visit("", features.events);
+  visit("", features.imageViewFormatReinterpretation);
+  visit("", features.imageViewFormatSwizzle);
+  visit("", features.imageView2DOn3DImage);
+  visit("", features.multisampleArrayImage);
+  visit("", features.mutableComparisonSamplers);
+  visit("", features.pointPolygons);
+  visit("", features.samplerMipLodBias);
+  visit("", features.separateStencilMaskRef);
+  visit("", features.shaderSampleRateInterpolationFunctions);
+  visit("", features.tessellationIsolines);
+  visit("", features.tessellationPointMode);
+  visit("", features.triangleFans);
+  visit("", features.vertexAttributeAccessBeyondStride);
 }
 
 template <class Structure>

@@ -78,37 +78,68 @@ void connect(RealSubmission& copy) {
   copy.info.pSignalSemaphores = copy.signals.data();
 }
 
-/// The lock is held.
-void add_buffer(const Device& device, VkBuffer buffer, std::set<std::uint64_t>& uses) {
-  uses.insert(number_of(buffer));
-  const auto bound = device.buffers.find(buffer);
-  if (bound != device.buffers.end()) {
-    uses.insert(number_of(bound->second));
-  }
-}
-
-/// The lock is held.
-void add_recording(const Device& device, VkCommandBuffer commands, std::set<std::uint64_t>& uses) {
-  uses.insert(number_of(commands));
-  const auto recording = device.recordings.find(commands);
-  if (recording == device.recordings.end()) {
-    return;
-  }
-  uses.insert(number_of(recording->second.pool));
-  for (const VkPipeline pipeline : recording->second.pipelines) {
-    uses.insert(number_of(pipeline));
-  }
-  for (const VkBuffer buffer : recording->second.buffers) {
-    add_buffer(device, buffer, uses);
-  }
-  for (const VkDescriptorSet set : recording->second.sets) {
+/// The buffers that a command buffer uses. The lock is held.
+std::set<VkBuffer> buffers_of(const Device& device, const Recording& recording) {
+  std::set<VkBuffer> all = recording.buffers;
+  for (const VkDescriptorSet set : recording.sets) {
     const auto known = device.sets.find(set);
     if (known != device.sets.end()) {
-      uses.insert({number_of(set), number_of(known->second.pool)});
       for (const auto& [place, buffer] : known->second.buffers) {
-        add_buffer(device, buffer, uses);
+        all.insert(buffer);
       }
     }
+  }
+  return all;
+}
+
+/// A buffer that is for one family at a time and goes to another has to be handed over; its
+/// contents are anything otherwise, which the driver's one family does not show. The lock is held.
+bool is_out_of_family(Buffer& buffer, std::uint32_t family) {
+  const bool is_out =
+      buffer.is_exclusive && !buffer.is_handed_over && buffer.family.value_or(family) != family;
+  buffer.family = family;
+  return is_out;
+}
+
+/// Adds what a command buffer uses. \returns How many buffers are used out of their family. The
+/// lock is held.
+int add_recording(Device& device,
+                  VkCommandBuffer commands,
+                  std::uint32_t family,
+                  std::set<std::uint64_t>& uses) {
+  const Recording& recording = device.recordings[commands];
+  uses.insert({number_of(commands), number_of(recording.pool)});
+  for (const VkPipeline pipeline : recording.pipelines) {
+    uses.insert(number_of(pipeline));
+  }
+  for (const VkDescriptorSet set : recording.sets) {
+    uses.insert({number_of(set), number_of(device.sets[set].pool)});
+  }
+  int out_of_family = 0;
+  for (const VkBuffer used : buffers_of(device, recording)) {
+    Buffer& buffer = device.buffers[used];
+    uses.insert({number_of(used), number_of(buffer.memory)});
+    out_of_family += is_out_of_family(buffer, family) ? 1 : 0;
+  }
+  return out_of_family;
+}
+
+/// Adds what the command buffers of a submission use.
+void add_recordings(Device& device,
+                    std::uint32_t family,
+                    const VkSubmitInfo& info,
+                    std::set<std::uint64_t>& uses) {
+  int out_of_family = 0;
+  {
+    const std::scoped_lock held(lock());
+    for (std::uint32_t index = 0; index < info.commandBufferCount; ++index) {
+      out_of_family += add_recording(device, info.pCommandBuffers[index], family, uses);
+    }
+  }
+  if (out_of_family != 0) {
+    violate("vkQueueSubmit: family " + std::to_string(family) + " uses " +
+            std::to_string(out_of_family) +
+            " buffers that another family used and did not hand over");
   }
 }
 
@@ -117,10 +148,8 @@ Submission note_of(Device& device, const Queue& queue, const RealSubmission& cop
   Submission note;
   note.number = device.submitted + 1;
   note.queue = &queue;
+  add_recordings(device, queue.family, copy.info, note.uses);
   const std::scoped_lock held(lock());
-  for (std::uint32_t index = 0; index < copy.info.commandBufferCount; ++index) {
-    add_recording(device, copy.info.pCommandBuffers[index], note.uses);
-  }
   for (std::size_t index = 0; index < copy.waits.size(); ++index) {
     note.uses.insert(number_of(copy.waits[index]));
     if (device.promised.contains(copy.waits[index])) {
