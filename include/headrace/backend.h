@@ -155,6 +155,16 @@ struct Submission {
   std::shared_ptr<void> prepared = {};
 };
 
+/// Runs the commands of a submission, one after another, on this thread: all that a backend must do
+/// whose memory the host reaches. Every MemoryView's handle must be an address of the host's.
+///
+/// Labelled commands are recorded in the submission's trace, if it has one. When a command throws,
+/// the outcome is told and the commands after it are not run.
+///
+/// Threads: safe from any thread, for submissions of its own.
+/// \param stream  What LaunchCommand functions are given.
+HEADRACE_EXPORT void run_on_host(Submission& submission, NativeHandle stream) noexcept;
+
 /// A marker's place in its stream: rises by one from 1.
 using MarkerSerial = std::uint64_t;
 

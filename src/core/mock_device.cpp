@@ -4,7 +4,6 @@
 #include "headrace/error.h"
 
 #include "core/access.h"
-#include "kernels/command.h"
 
 #include <algorithm>
 #include <chrono>
@@ -272,7 +271,7 @@ bool MockState::can_step_locked(std::size_t stream) const {
 }
 
 void MockState::run_submission(std::size_t stream, std::shared_ptr<Submission> submission) {
-  kernels::run(*submission, {HandleKind::stream, stream, 0});
+  run_on_host(*submission, {HandleKind::stream, stream, 0});
   submission.reset();
   const std::scoped_lock lock(mutex_);
   queues_[stream].running = false;

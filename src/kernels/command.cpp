@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernels/command.h"
-
+#include "headrace/backend.h"
 #include "headrace/trace.h"
 
 #include "kernels/convert.h"
@@ -10,7 +9,7 @@
 #include <exception>
 #include <new>
 
-namespace headrace::kernels {
+namespace headrace {
 
 namespace {
 
@@ -31,18 +30,19 @@ struct Runner {
     }
   }
   void operator()(const ConvertCommand& work) const {
-    convert(address(work.from), work.from_type, address(work.to), work.to_type, work.count);
+    kernels::convert(
+        address(work.from), work.from_type, address(work.to), work.to_type, work.count);
   }
   void operator()(const ExpandCommand& work) const {
     const ExpandSpec& spec = *work.spec;
-    const ExpandShape shape{.samples = work.samples,
-                            .height = spec.height,
-                            .width = spec.width,
-                            .channels = spec.channels,
-                            .to_planar = spec.to_planar,
-                            .from = spec.from,
-                            .to = spec.to};
-    expand(address(work.from), address(work.to), shape, spec.scale, spec.bias);
+    const kernels::ExpandShape shape{.samples = work.samples,
+                                     .height = spec.height,
+                                     .width = spec.width,
+                                     .channels = spec.channels,
+                                     .to_planar = spec.to_planar,
+                                     .from = spec.from,
+                                     .to = spec.to};
+    kernels::expand(address(work.from), address(work.to), shape, spec.scale, spec.bias);
   }
   void operator()(const LaunchCommand& launch) const { launch.function(stream); }
 };
@@ -59,7 +59,7 @@ void note(const Submission& submission, const Command& command, Trace::Clock::ti
 
 }  // namespace
 
-void run(Submission& submission, NativeHandle stream) noexcept {
+void run_on_host(Submission& submission, NativeHandle stream) noexcept {
   try {
     for (const Command& command : submission.commands) {
       const bool is_traced = submission.trace && !command.label.empty();
@@ -75,4 +75,4 @@ void run(Submission& submission, NativeHandle stream) noexcept {
   }
 }
 
-}  // namespace headrace::kernels
+}  // namespace headrace

@@ -3,8 +3,6 @@
 
 #include "headrace/error.h"
 
-#include "kernels/command.h"
-
 #include <utility>
 
 namespace headrace::host {
@@ -34,7 +32,7 @@ struct Stream::Runner {
   }
 
   void operator()(const std::shared_ptr<Submission>& submission) const {
-    kernels::run(*submission, handle);
+    run_on_host(*submission, handle);
   }
   void operator()(const Signal& signal) const {
     {
