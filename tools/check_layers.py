@@ -29,6 +29,7 @@ ROOMS = {
     "src/loader": ("headrace kernels core sources loader", "fmt"),
     "src/registry": ("headrace core registry", "fmt"),
     "src/cli": ("headrace cli", "fmt cli11 json spdlog"),
+    "examples/backend": ("headrace", ""),
     "examples": ("headrace", "fmt eigen"),
     "fuzz": ("headrace core sources cli fuzz", "image"),
     "benchmarks/gpu": ("headrace", "vendor:cuda rmm torch"),
@@ -204,6 +205,7 @@ FAULTS = [
     ("src/utilities/a.cpp", "#include <vector>"),
     ("tests/device/a_test.cpp", '#include "core/timeline.h"'),
     ("examples/a.cpp", '#include "core/timeline.h"'),
+    ("examples/backend/a.cpp", '#include "kernels/convert.h"'),
 ]
 
 

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-# Configures, builds and runs one of the users' projects; see CMakeLists.txt for the arguments.
+# Configures, builds and runs users' projects; see CMakeLists.txt for the arguments.
 function(run)
   execute_process(COMMAND ${ARGN} COMMAND_ECHO STDOUT COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
+
+macro(build source to)
+  run(${CMAKE_COMMAND} -S "${source}" -B "${to}" ${options})
+  run(${CMAKE_COMMAND} --build "${to}" --parallel 2)
+endmacro()
 
 file(REMOVE_RECURSE "${WORK_DIR}")
 file(MAKE_DIRECTORY "${WORK_DIR}")
@@ -16,9 +21,12 @@ if(WAY STREQUAL "find_package")
 else()
   list(APPEND options "-DHEADRACE_SOURCE_DIR=${SOURCE_DIR}")
 endif()
-run(${CMAKE_COMMAND} -S "${SOURCE_DIR}/tests/install/${WAY}" -B "${WORK_DIR}/build" ${options})
-run(${CMAKE_COMMAND} --build "${WORK_DIR}/build" --parallel 2)
+build("${SOURCE_DIR}/tests/install/${WAY}" "${WORK_DIR}/build")
 run("${WORK_DIR}/build/consumer")
+if(WAY STREQUAL "find_package")
+  build("${SOURCE_DIR}/examples/backend" "${WORK_DIR}/backend")
+  run("${WORK_DIR}/backend/pretend" "${SOURCE_DIR}/data/digits")
+endif()
 if(EXISTS "${WORK_DIR}/moved/bin/headrace")
   run("${WORK_DIR}/moved/bin/headrace" --help)
 endif()
