@@ -46,8 +46,10 @@ target_precompile_headers(headrace_test_support PRIVATE
 # Makes one program of tests/FOLDER/*.cpp. INTERNAL lets it include the headers of src/ as well;
 # NEEDS names what must be built when it runs.
 # Tests with Stress in their names get the label stress and more time. Those on the device cuda, and
-# the folders cuda and nvtx, run on the driver of tests/fake_cuda; the former on a real one where the
-# environment says that there must be one, with cuda in HEADRACE_REQUIRE_BACKENDS.
+# the folders cuda and nvtx, run on the driver of tests/fake_cuda; those on the device vulkan, and the
+# folder vulkan, on Mesa's lavapipe under the validation layer, every message of which is a failure;
+# both on a real one where the environment says that there must be one, with cuda or vulkan in
+# HEADRACE_REQUIRE_BACKENDS.
 function(headrace_test_folder folder)
   cmake_parse_arguments(PARSE_ARGV 1 arg "INTERNAL" "TIMEOUT" "DEFINE;LINK;NEEDS")
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/${folder}/*.cpp")
@@ -94,7 +96,14 @@ function(headrace_test_folder folder)
     add_dependencies(${target} headrace_fake_cuda)
     get_target_property(fake_cuda headrace_fake_cuda LIBRARY_OUTPUT_DIRECTORY)
   endif()
+  set(vulkan "${headrace_vulkan_environment}")
   file(CONFIGURE OUTPUT ${target}_properties.cmake @ONLY CONTENT [[
+set(on_vulkan "/vulkan$")
+if("@folder@" STREQUAL "vulkan")
+  set(on_vulkan ".*")
+elseif("@vulkan@" STREQUAL "" OR "$ENV{HEADRACE_REQUIRE_BACKENDS}" MATCHES "(^|,)vulkan(,|$)")
+  set(on_vulkan "^$")
+endif()
 set(has_fake_cuda ON)
 if("@folder@" MATCHES "^(cuda|nvtx)$")
   set(on_fake_cuda ".*")
@@ -112,6 +121,10 @@ foreach(name IN LISTS @target@_names)
     set_tests_properties("${name}" PROPERTIES
       ENVIRONMENT "HEADRACE_REQUIRE_BACKENDS=cuda"
       ENVIRONMENT_MODIFICATION "LD_LIBRARY_PATH=path_list_prepend:@fake_cuda@")
+  endif()
+  if(name MATCHES "${on_vulkan}")
+    set_tests_properties("${name}" PROPERTIES
+      ENVIRONMENT "@vulkan@" FAIL_REGULAR_EXPRESSION "VUID-|SYNC-HAZARD|Validation Error")
   endif()
 endforeach()
 ]])

@@ -12,9 +12,10 @@
 set -eu
 
 demo='g++ cmake ninja-build ccache libfmt-dev libcli11-dev nlohmann-json3-dev libeigen3-dev
-  libarchive-dev libjpeg62-turbo-dev libpng-dev libstb-dev'
-# The tests' tools; python3 runs the project's own checks.
-test="$demo libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev python3 git"
+  libarchive-dev libjpeg62-turbo-dev libpng-dev libstb-dev libvulkan-dev glslc'
+# The tests' tools; python3 runs the project's own checks, Mesa's Vulkan runs on the processor.
+test="$demo libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev python3 git
+  mesa-vulkan-drivers vulkan-validationlayers"
 ci="$test clang-22 clang-tidy-22 libclang-rt-22-dev clang-format-14"
 case "${1:-}" in
   demo) packages=$demo ;;

@@ -38,8 +38,8 @@ class HEADRACE_EXPORT Device {
   [[nodiscard]] const DeviceInfo& info() const;
 
   /// The open device in the API below, for code that makes objects of its own there, such as the
-  /// pipelines that a launch records: a `VkDevice`, a `CUcontext`. `HandleKind::none` where there is
-  /// no such thing. Life: the process's, unless the device is lost.
+  /// pipelines that a launch records: a `VkDevice`, a `CUcontext`. `HandleKind::none` where there
+  /// is no such thing. Life: the process's, unless the device is lost.
   [[nodiscard]] NativeHandle native_handle() const;
 
   /// The stream that `Stream{}` stands for: on cuda the legacy default stream.

@@ -381,7 +381,7 @@ TEST_P(CommandBufferTest, WhatALaunchHoldsIsLetGoWhenItRan) {
   EXPECT_EQ(held.use_count(), 2);
   const Completion completion = pool.execute_async(std::move(commands));
   completion.wait();
-  wait_for_cuda([&] { return held.use_count() == 1; });
+  wait_for_keeper([&] { return held.use_count() == 1; });
   EXPECT_EQ(held.use_count(), 1);  // though the completion is still there
 }
 

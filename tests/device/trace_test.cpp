@@ -40,7 +40,7 @@ TEST_P(CommandTraceTest, ShowsTheLabelsOfABatchInOrder) {
   if (GetParam() == "outside") {
     GTEST_SKIP() << "a backend need not record";
   }
-  wait_for_cuda([&] { return trace->size() == 4; });
+  wait_for_keeper([&] { return trace->size() == 4; });
   EXPECT_EQ(trace->size(), 4U);
   const std::string text = written(*trace);
   EXPECT_THAT(text, HasSubstr(device_.info().spec + " stream "));

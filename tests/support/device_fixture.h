@@ -7,6 +7,7 @@
 #include "support/cuda_host_function.h"
 #include "support/fake_cuda.h"
 #include "support/outside_backend.h"
+#include "support/vulkan_hold.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -126,9 +127,14 @@ class Event {
  public:
   void set() {
     if (!was_set_.exchange(true)) {
+      for (const std::function<void()>& one : then_) {
+        one();
+      }
       promise_.set_value();
     }
   }
+  /// Has `function` called when it happens, which is later.
+  void then(std::function<void()> function) { then_.push_back(std::move(function)); }
   void wait() const { future_.wait(); }
   [[nodiscard]] bool is_set() const { return was_set_; }
 
@@ -136,14 +142,23 @@ class Event {
   std::promise<void> promise_;
   std::shared_future<void> future_ = promise_.get_future().share();
   std::atomic<bool> was_set_{false};
+  std::vector<std::function<void()>> then_;
+};
+
+/// Whether streams of a device can be held, and what it takes.
+struct Holding {
+  bool can = false;
+  NativeHandle vulkan = {};  ///< The device, when its queues are to be held.
+  explicit operator bool() const { return can; }
 };
 
 /// Makes streams busy until it is opened. On a mock device, which runs work on the thread that
 /// asks, it only adds work; the random order does the rest. On cuda, which calls launched functions
-/// while it records, the function adds the wait to the recording.
+/// while it records, the function adds the wait to the recording; on vulkan the stream's queue
+/// waits, and with it the streams that share it.
 class Gate {
  public:
-  explicit Gate(bool can_hold) : can_hold_(can_hold) {}
+  explicit Gate(const Holding& holding) : holding_(holding) {}
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
   ~Gate() { open(); }
@@ -152,12 +167,18 @@ class Gate {
   void hold(const Stream& stream) {
     pools_.push_back(std::make_unique<CommandBufferPool>(stream, 1));
     CommandBuffer commands = pools_.back()->get_buffer();
-    commands.launch([opened = opened_, can_hold = can_hold_](const Stream& own) {
+    if (holding_.vulkan) {
+      opened_->then(hold_vulkan_queue(holding_.vulkan, stream.native_handle()));
+    }
+    commands.launch([opened = opened_, holding = holding_](const Stream& own) {
       const NativeHandle handle = own.native_handle();
+      if (holding.vulkan) {
+        return;  // Behind what holds the queue.
+      }
       if (handle.kind == HandleKind::command_buffer) {
         launch_host_function(
             handle, [](void* data) { static_cast<Event*>(data)->wait(); }, opened.get());
-      } else if (can_hold) {
+      } else if (holding.can) {
         opened->wait();
       }
     });
@@ -178,7 +199,7 @@ class Gate {
   }
 
  private:
-  const bool can_hold_;
+  const Holding holding_;
   std::shared_ptr<Event> opened_ = std::make_shared<Event>();
   std::vector<std::unique_ptr<CommandBufferPool>> pools_;
 };
@@ -250,15 +271,20 @@ class DeviceTest : public testing::TestWithParam<std::string> {
     return MemoryManager(device_, std::move(config));
   }
 
-  [[nodiscard]] bool can_hold() const { return mock_ == nullptr; }
+  [[nodiscard]] Holding can_hold() const {
+    return {mock_ == nullptr, GetParam() == "vulkan" ? device_.native_handle() : NativeHandle()};
+  }
   /// Whether launched functions are called by the call that submits them, and what they launch is
   /// recorded.
-  [[nodiscard]] bool records_launches() const { return GetParam() == "cuda"; }
-  /// Waits for what cuda does on a thread of its own after the work: it drops what launches hold
-  /// and fills traces. Elsewhere `condition` must hold when a wait for the work returns.
-  void wait_for_cuda(const std::function<bool()>& condition) const {
+  [[nodiscard]] bool records_launches() const {
+    return GetParam() == "cuda" || GetParam() == "vulkan";
+  }
+  /// Waits for what backends that record do on a thread of their own after the work: they drop what
+  /// launches hold and fill traces. Elsewhere `condition` must hold when a wait for the work
+  /// returns.
+  void wait_for_keeper(const std::function<bool()>& condition) const {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (GetParam() == "cuda" && !condition() && std::chrono::steady_clock::now() < deadline) {
+    while (records_launches() && !condition() && std::chrono::steady_clock::now() < deadline) {
       std::this_thread::yield();
     }
   }

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/vulkan/once.h"
+
+#include "backends/vulkan/context.h"
+#include "backends/vulkan/timeline.h"
+
+#include <chrono>
+#include <utility>
+
+namespace headrace::vulkan {
+
+Once::Once(Context& context, std::uint32_t times)
+    : context_(context), recording_(context.recordings().take(context.facts().compute.index)) {
+  recording_->begin(times);
+}
+
+Once::~Once() {
+  context_.recordings().give_back(std::move(recording_));
+}
+
+void Once::run() {
+  recording_->end();
+  const auto timeline = std::make_shared<Timeline>(context_);
+  const std::uint64_t done = timeline->begin() + 1;
+  context_.next_compute_queue().submit({}, recording_->commands(), {timeline, done});
+  timeline->wait(done, std::chrono::nanoseconds::max());
+}
+
+}  // namespace headrace::vulkan
