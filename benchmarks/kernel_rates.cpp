@@ -177,6 +177,35 @@ void expand_rates(Rates& rates, const Memory& memory) {
   summary(ratios, 0.90);
 }
 
+/// Expansions that no data set of images asks for: of other types, and of many channels.
+void other_expand_rates(Rates& rates, const Memory& memory) {
+  std::vector<double> ratios;
+  for (const auto& [from, channels] :
+       {std::pair{DataType::float32, 3}, {DataType::uint16, 3}, {DataType::uint8, 64}}) {
+    for (const bool to_planar : {true, false}) {
+      const auto spec = normalised(64, channels, DataType::float16);
+      spec->from = from;
+      spec->to_planar = to_planar;
+      const std::int64_t sample = std::int64_t{64} * 64 * channels;
+      const std::int64_t sample_bytes = sample * static_cast<std::int64_t>(size_of(from) + 2);
+      const std::int64_t samples = memory.bytes / sample_bytes;
+      const ExpandCommand work{
+          core::memory_of(memory.from), core::memory_of(memory.to), samples, spec};
+      ratios.push_back(rates.compare(
+          fmt::format("{} 64x64x{} to normalised float16{}",
+                      to_string(from),
+                      channels,
+                      to_planar ? " CHW" : ""),
+          samples * sample_bytes,
+          [&] {
+            return Command{work, "expand"};
+          },
+          memory.copy(samples * sample_bytes)));
+    }
+  }
+  summary(ratios, 0.50);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -189,6 +218,7 @@ int main(int argc, char** argv) {
     const Memory memory{random_memory(manager, bytes), random_memory(manager, bytes), bytes};
     Rates rates(device);
     expand_rates(rates, memory);
+    other_expand_rates(rates, memory);
     convert_rates(rates, memory);
   } catch (const std::exception& error) {
     fmt::print(stderr, "headrace_kernel_rates: {}\n", error.what());

@@ -20,6 +20,18 @@ bool is_finite(const std::vector<float>& values) {
   return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
 }
 
+/// Whether no subnormal number, and none that is too large, can come up while a spec is computed:
+/// devices may make of these what they like. Whole numbers times what is far from both are as far
+/// from them; and a sum of such numbers is zero or no less than their last places.
+bool is_tame(const ExpandSpec& spec) {
+  constexpr float kLeast = 0x1p-60F;
+  const auto is_in_range = [](float value) {
+    return value == 0 || (std::abs(value) >= kLeast && std::abs(value) <= 1 / kLeast);
+  };
+  return !is_floating_point(spec.from) && std::ranges::all_of(spec.scale, is_in_range) &&
+         std::ranges::all_of(spec.bias, is_in_range);
+}
+
 /// An expansion in the shaders' numbers, and its parts that can be bound as a whole.
 class Expansion {
  public:
@@ -155,7 +167,7 @@ class Expansion {
           static_cast<std::uint32_t>(spec_.to),
           shape,
           has_coefficients() ? 1U : 0U,
-          context_.facts().has_float_controls ? kHard : kSoft,
+          context_.facts().has_float_controls && is_tame(spec_) ? kHard : kSoft,
           is_special || shape == kThreePlanes ? static_cast<std::uint32_t>(channels_) : 0}});
   }
 

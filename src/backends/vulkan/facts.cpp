@@ -192,13 +192,10 @@ void find_limits(const Question& ask, Facts& facts) {
   facts.most_groups = limits.maxComputeWorkGroupCount[0];
   facts.nanoseconds_a_tick = limits.timestampPeriod;
   facts.import_alignment = can_import ? import.minImportedHostPointerAlignment : 0;
-  const auto is_free = [](VkShaderFloatControlsIndependence independence) {
-    return independence != VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE;
-  };
-  facts.has_float_controls = floats.shaderDenormPreserveFloat32 == VK_TRUE &&
-                             floats.shaderRoundingModeRTEFloat32 == VK_TRUE &&
-                             is_free(floats.denormBehaviorIndependence) &&
-                             is_free(floats.roundingModeIndependence);
+  facts.has_float_controls =
+      floats.shaderSignedZeroInfNanPreserveFloat32 == VK_TRUE &&
+      floats.shaderRoundingModeRTEFloat32 == VK_TRUE &&
+      floats.roundingModeIndependence != VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE;
 }
 
 std::optional<Facts> facts_of(const Driver& driver, VkPhysicalDevice device) {

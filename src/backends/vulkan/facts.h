@@ -35,7 +35,7 @@ struct Facts {
   VkDeviceSize import_alignment = 0;     ///< Of host memory that commands may use; 0: of none.
   bool has_memory_budget = false;
   bool is_portability_subset = false;
-  /// Shaders may be told to round float32 to nearest and to keep subnormal numbers.
+  /// Shaders may be told to round float32 to nearest and to keep the signs of zeros.
   bool has_float_controls = false;
 
   [[nodiscard]] VkMemoryPropertyFlags flags_of(std::uint32_t memory_type) const {

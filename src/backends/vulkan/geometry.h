@@ -30,11 +30,10 @@ inline constexpr std::uint32_t kTileBytes = 3072;
 inline constexpr VkDeviceSize kBindAlignment = 256;
 
 /// Elements that a thread converts at a time, where both sides are aligned: 16 bytes of the wider
-/// type, but no less than a word of either.
+/// type, but no less than a word of the target.
 inline std::uint32_t elements_a_piece(DataType from, DataType to) {
   const auto wide = static_cast<std::uint32_t>(std::max(size_of(from), size_of(to)));
-  const auto narrow = static_cast<std::uint32_t>(std::min(size_of(from), size_of(to)));
-  return std::max(kPieceBytes / wide, std::uint32_t{4} / narrow);
+  return std::max(kPieceBytes / wide, std::uint32_t{4} / static_cast<std::uint32_t>(size_of(to)));
 }
 
 constexpr std::uint64_t divide_up(std::uint64_t value, std::uint64_t by) {

@@ -7,9 +7,11 @@
 
 #include "cli/bench/groups.h"
 #include "cli/bench/mapped_npy.h"
+#include "cli/files.h"
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -31,6 +33,20 @@ void run(CommandBufferPool& pool, Record&& record) {
   pool.execute_async(std::move(commands)).wait();
 }
 
+/// Registered memory, or none where the device takes no such memory: then what needs it is left
+/// out, and the reason said.
+HostRegistration registered_if_taken(const std::function<HostRegistration()>& call) {
+  try {
+    return call();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unsupported) {
+      throw;
+    }
+    print_warning(std::string("what copies such memory is left out. ") + error.what());
+    return {};
+  }
+}
+
 /// What all of the group's measurements copy between.
 class Ends {
  public:
@@ -41,10 +57,11 @@ class Ends {
         commands(bench.device.make_stream(), 2),
         staging(bench.memory, 4, kChunk),
         file(kBytes),
-        registered(bench.device.register_host(file.bytes())),
+        registered(registered_if_taken([&] { return bench.device.register_host(file.bytes()); })),
         own(kBytes, 1),
-        registered_own(
-            bench.device.register_host_writable(std::as_writable_bytes(std::span(own)))) {
+        registered_own(registered_if_taken([&] {
+          return bench.device.register_host_writable(std::as_writable_bytes(std::span(own)));
+        })) {
     run(commands, [&](CommandBuffer& buffer) {
       buffer.fill(pinned, 1);
       buffer.fill(target, 1);
@@ -113,17 +130,21 @@ void bench_rates(const Bench& bench, Ends& ends) {
           repeated([&] { ends.ship_filled(); }),
           "pinned copy",
           repeated(to_device));
-  compare("64 MiB to the device, a registered .npy",
-          repeated([&] {
-            ends.staging.transfer_to_gpu(ends.registered, ends.file.begin(), ends.target).wait();
-          }),
-          "pinned copy",
-          repeated(to_device));
+  if (ends.registered) {
+    compare("64 MiB to the device, a registered .npy",
+            repeated([&] {
+              ends.staging.transfer_to_gpu(ends.registered, ends.file.begin(), ends.target).wait();
+            }),
+            "pinned copy",
+            repeated(to_device));
+  }
   compare("64 MiB to the host, to_vector", repeated(read_back), "pinned copy", repeated(to_host));
-  compare("64 MiB to the host, registered memory",
-          repeated([&] { ends.target.copy_to(ends.registered_own); }),
-          "pinned copy",
-          repeated(to_host));
+  if (ends.registered_own) {
+    compare("64 MiB to the host, registered memory",
+            repeated([&] { ends.target.copy_to(ends.registered_own); }),
+            "pinned copy",
+            repeated(to_host));
+  }
 }
 
 /// What a submission costs: many small operations in one, and one by one.
@@ -148,6 +169,9 @@ void bench_batch(const Bench& bench, Ends& ends) {
 
 /// What it costs to make a mapped file one that the device copies from, and to end that.
 void bench_registration(const Bench& bench, Ends& ends) {
+  if (!ends.registered) {
+    return;
+  }
   ends.registered.reset();
   const auto registering = [&] {
     static_cast<void>(bench.device.register_host(ends.file.bytes()));

@@ -2,7 +2,7 @@
 // The coefficients of an expansion: from byte `coefficient_offset` on, a scale for each channel and
 // then a bias for each. And the parameters of both shaders that expand.
 
-layout(std430, set = 0, binding = 2) readonly buffer Coefficients {
+layout(std430, set = 0, binding = 2) restrict readonly buffer Coefficients {
   uint coefficients[];
 };
 

@@ -10,9 +10,9 @@
 // Shape 0, any alignment: `count` is of elements. An invocation makes a word of the target.
 //   Groups: (to_offset % 4 + count * size of target + 3) / 4 words, / 128, rounded up; or fewer.
 // Shape 1, aligned: `count` is of pieces. A piece is
-//     max(16 / size of the wider type, 4 / size of the narrower one)
-//   elements, that is, 16 bytes of the wider type and 4 to 16 of the other; or, between types of 8
-//   and 1 bytes, 32 and 4. Each offset is a multiple of what a piece has on its side, or of 16 if
+//     max(16 / size of the wider type, 4 / size of the target's)
+//   elements, that is, 16 bytes of the wider type and 2 to 16 of the other; or, from types of 8
+//   bytes to types of 1, 32 and 4. Each offset is a multiple of what a piece has on its side, or of 16 if
 //   that is less. An invocation takes two pieces. Groups: count / 256, rounded up; or fewer.
 
 #include "element.glsl"
@@ -38,8 +38,8 @@ uvec2 target_element(uint index) {
 // ---- Aligned.
 
 const uint kPieceOfWider = 16u / (kFromSize > kToSize ? kFromSize : kToSize);
-const uint kPieceOfNarrower = 4u / (kFromSize < kToSize ? kFromSize : kToSize);
-const uint kPiece = kPieceOfWider > kPieceOfNarrower ? kPieceOfWider : kPieceOfNarrower;
+const uint kPieceOfTarget = 4u / kToSize;  // A word at least, for others are not written at once.
+const uint kPiece = kPieceOfWider > kPieceOfTarget ? kPieceOfWider : kPieceOfTarget;
 const uint kFromBytes = kPiece * kFromSize;
 const uint kToBytes = kPiece * kToSize;
 
@@ -54,7 +54,9 @@ const uint kToQuads = kToBytes / 16u;
 Piece read_piece(uint index) {
   const uint at = from_offset + index * kFromBytes;
   Piece piece;
-  if (kFromBytes == 4u) {
+  if (kFromBytes == 2u) {
+    piece.words[0] = source_words[at / 4u] >> (at % 4u * 8u);
+  } else if (kFromBytes == 4u) {
     piece.words[0] = source_words[at / 4u];
   } else if (kFromBytes == 8u) {
     const uvec2 pair = source_pairs[at / 8u];

@@ -5,10 +5,10 @@
 // Copies `pieces` pieces of 16 bytes between places that are multiples of 16 bytes.
 // An invocation takes four. Groups: pieces / 512, rounded up; or fewer.
 
-layout(std430, set = 0, binding = 0) readonly buffer Source {
+layout(std430, set = 0, binding = 0) restrict readonly buffer Source {
   uvec4 source[];
 };
-layout(std430, set = 0, binding = 1) writeonly buffer Target {
+layout(std430, set = 0, binding = 1) restrict writeonly buffer Target {
   uvec4 target[];
 };
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // x * scale + bias in float32, with a rounding after each operation, as kernels::expand has it.
 //
-// kArithmetic 1 uses the device's operations: for modules with HEADRACE_FLOAT_CONTROLS; and where
-// the device is known to round to nearest even and no subnormal number can come up. 0 computes with
-// integers, on any device. Needs real.glsl.
+// kArithmetic 1 uses the device's operations: for modules with HEADRACE_FLOAT_CONTROLS, where no
+// subnormal number can come up. 0 computes with integers, on any device. Needs real.glsl.
 
 #include "soft_float.glsl"
 

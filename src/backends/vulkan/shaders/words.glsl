@@ -4,22 +4,22 @@
 // A descriptor begins at a multiple of 256 bytes and ends at a multiple of 4, at or behind the last
 // byte of the range. No word is read or written that has no byte of the range.
 
-layout(std430, set = 0, binding = 0) readonly buffer SourceWords {
+layout(std430, set = 0, binding = 0) restrict readonly buffer SourceWords {
   uint source_words[];
 };
-layout(std430, set = 0, binding = 0) readonly buffer SourcePairs {
+layout(std430, set = 0, binding = 0) restrict readonly buffer SourcePairs {
   uvec2 source_pairs[];
 };
-layout(std430, set = 0, binding = 0) readonly buffer SourceQuads {
+layout(std430, set = 0, binding = 0) restrict readonly buffer SourceQuads {
   uvec4 source_quads[];
 };
-layout(std430, set = 0, binding = 1) buffer TargetWords {
+layout(std430, set = 0, binding = 1) restrict buffer TargetWords {
   uint target_words[];
 };
-layout(std430, set = 0, binding = 1) writeonly buffer TargetPairs {
+layout(std430, set = 0, binding = 1) restrict writeonly buffer TargetPairs {
   uvec2 target_pairs[];
 };
-layout(std430, set = 0, binding = 1) writeonly buffer TargetQuads {
+layout(std430, set = 0, binding = 1) restrict writeonly buffer TargetQuads {
   uvec4 target_quads[];
 };
 
