@@ -97,7 +97,8 @@ HEADRACE_EXPORT std::vector<DeviceInfo> list_devices();
 
 /// Opens the device named `spec`: "auto" (the first of `list_devices`), "host", "cuda:0",
 /// "vulkan:1"; a backend's name alone means its device 0. Opening a device again gives the same
-/// one; in a child of fork(), one of its own.
+/// one; in a child of fork(), one of its own. The driver of a backend that `spec` does not name is
+/// started only for "auto", and when no device of that name is found without it.
 ///
 /// \throws Error  `invalid_argument` when no device has that name; the text lists those there are.
 HEADRACE_EXPORT Device open_device(std::string_view spec = "auto");

@@ -103,28 +103,57 @@ class Registry {
     return found == open_.end() ? nullptr : found->second.lock();
   }
 
+  static void add_devices(Backend& backend, std::vector<DeviceInfo>& all) {
+    for (DeviceInfo& info : backend.devices()) {
+      info.backend = backend.name();
+      all.push_back(std::move(info));
+    }
+  }
+
   /// Those of the built-in table before those that were registered.
   std::vector<DeviceInfo> all_devices() {
     std::vector<DeviceInfo> all;
     for (const std::shared_ptr<Backend>& backend : backends()) {
-      for (DeviceInfo& info : backend->devices()) {
-        info.backend = backend->name();
-        all.push_back(std::move(info));
-      }
+      add_devices(*backend, all);
     }
     registry::put_best_first(all);
     return all;
   }
 
+  /// Those of the backend that `spec` names; none when it names none.
+  std::vector<DeviceInfo> devices_of_named(std::string_view spec) {
+    const std::string_view name = spec.substr(0, spec.find(':'));
+    std::vector<DeviceInfo> all;
+    for (const std::shared_ptr<Backend>& backend : backends()) {
+      if (backend->name() == name) {
+        add_devices(*backend, all);
+      }
+    }
+    return all;
+  }
+
+  static bool is_named(const DeviceInfo& info, std::string_view spec) {
+    const std::string numbered = info.backend + ":" + std::to_string(info.index);
+    return spec == info.spec || spec == numbered || (spec == info.backend && info.index == 0);
+  }
+
+  /// A backend that `spec` does not name is asked only when no device is found without it: its
+  /// driver may take long to start.
   DeviceInfo find(std::string_view spec) {
+    const auto is_wanted = [spec](const DeviceInfo& info) { return is_named(info, spec); };
+    const std::vector<DeviceInfo> named = devices_of_named(spec);
+    if (const auto found = std::ranges::find_if(named, is_wanted); found != named.end()) {
+      return *found;
+    }
     const std::vector<DeviceInfo> all = all_devices();
+    if (spec == "auto" && !all.empty()) {
+      return all.front();
+    }
+    if (const auto found = std::ranges::find_if(all, is_wanted); found != all.end()) {
+      return *found;
+    }
     std::string known;
     for (const DeviceInfo& info : all) {
-      const std::string numbered = info.backend + ":" + std::to_string(info.index);
-      if (spec == "auto" || spec == info.spec || spec == numbered ||
-          (spec == info.backend && info.index == 0)) {
-        return info;
-      }
       known += (known.empty() ? "" : ", ") + info.spec;
     }
     throw Error(ErrorCode::invalid_argument,

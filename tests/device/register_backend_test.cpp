@@ -2,6 +2,7 @@
 #include "support/device_fixture.h"
 
 #include <map>
+#include <mutex>
 
 // A backend from outside the tree. "outside" runs all the other tests of this folder too.
 
@@ -49,6 +50,25 @@ class ListedBackend final : public Backend {
  private:
   std::string name_;
   std::shared_ptr<const Devices> devices_;
+};
+
+/// A backend without devices that counts how often it is asked for them, as a driver that is slow
+/// to start would notice.
+class AskedBackend final : public Backend {
+ public:
+  [[nodiscard]] std::string_view name() const override { return "asked"; }
+  std::vector<DeviceInfo> devices() override {
+    ++times_asked;
+    return {};
+  }
+  std::shared_ptr<BackendDevice> open(int) override { return nullptr; }
+
+  static void register_once() {
+    static std::once_flag registered;
+    std::call_once(registered, [] { register_backend(std::make_unique<AskedBackend>()); });
+  }
+
+  static inline int times_asked = 0;
 };
 
 DeviceInfo large_gpu(std::string spec, std::uint64_t bytes, std::string uuid) {
@@ -102,6 +122,24 @@ TEST_F(RegisterBackendTest, OneWithoutDevicesHurtsNobody) {
 TEST_F(RegisterBackendTest, UnknownDevicesAreRefused) {
   for (const char* spec : {"", "host:1", "outside:7", "hos", "host ", "cuda:99"}) {
     EXPECT_EQ(code_of([spec] { open_device(spec); }), ErrorCode::invalid_argument) << spec;
+  }
+}
+
+TEST_F(RegisterBackendTest, ADeviceThatIsNamedIsOpenedWithoutAskingOtherBackends) {
+  AskedBackend::register_once();
+  AskedBackend::times_asked = 0;
+  for (const char* spec : {"host", "host:0", "outside", "outside:0"}) {
+    open_device(spec);
+    EXPECT_EQ(AskedBackend::times_asked, 0) << spec;
+  }
+}
+
+TEST_F(RegisterBackendTest, AllBackendsAreAskedForAutoAndForDevicesThatAreNotFound) {
+  AskedBackend::register_once();
+  for (const char* spec : {"auto", "host:9", "nobody:0", ""}) {
+    AskedBackend::times_asked = 0;
+    code_of([spec] { open_device(spec); });
+    EXPECT_EQ(AskedBackend::times_asked, 1) << spec;
   }
 }
 
