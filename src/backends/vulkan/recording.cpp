@@ -170,7 +170,11 @@ VkDescriptorSet Recording::next_set() {
 
 VkDescriptorSet Recording::bind(const DispatchOperation& dispatch) {
   VkDescriptorSet set = next_set();
-  const std::array ranges{&dispatch.from, &dispatch.to, &dispatch.coefficients};
+  // Expansions name the coefficients also where they read none, and then anything must be there.
+  const std::array ranges{
+      &dispatch.from,
+      &dispatch.to,
+      dispatch.coefficients.size != 0 ? &dispatch.coefficients : &dispatch.from};
   std::array<VkDescriptorBufferInfo, Pipelines::kBuffers> buffers{};
   std::array<VkWriteDescriptorSet, Pipelines::kBuffers> writes{};
   std::uint32_t count = 0;
