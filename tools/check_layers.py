@@ -58,6 +58,7 @@ EXCEPTIONS = {
     "include/headrace/fmt.h": "fmt",
     "src/core/memory_snapshot.cpp": "json",
     "tests/support/vulkan_hold.cpp": "vendor:vulkan",
+    "tests/support/vulkan_device.cpp": "vendor:vulkan",
     "src/loader/loader_state.cpp": "json",
     "src/sources/safetensors_header.cpp": "json",
 }

@@ -2,6 +2,7 @@
 #include "support/device_fixture.h"
 #include "support/npy_writer.h"
 #include "support/temp_dir.h"
+#include "support/vulkan_device.h"
 
 #include <cstring>
 #include <fcntl.h>
@@ -61,6 +62,14 @@ class MappedNpy {
 class HostRegistrationTest : public DeviceTest {
  protected:
   static constexpr std::size_t kBytes = 10'000;
+
+  void SetUp() override {
+    DeviceTest::SetUp();
+    if (GetParam() == "vulkan" && !IsSkipped() && !HasFatalFailure() &&
+        !first_vulkan_device().imports_host_memory) {
+      GTEST_SKIP() << device_.info().name << " uses no memory of the host's in place";
+    }
+  }
 
   [[nodiscard]] Tensor tensor(std::size_t count) const {
     return {manager_, {static_cast<std::int64_t>(count)}, DataType::uint8};
@@ -337,7 +346,7 @@ TEST_P(HostRegistrationTest, ManyThreadsCopyRegisterAndEndStress) {
   EXPECT_EQ(wrong, 0);
 }
 
-class HeldHostRegistrationTest : public DeviceTest {};
+class HeldHostRegistrationTest : public HostRegistrationTest {};
 HEADRACE_ON_EVERY_DEVICE(HeldHostRegistrationTest);
 
 // The transfer comes behind work that a gate holds back; the caller does not.

@@ -8,6 +8,7 @@
 #include "support/fake_cuda.h"
 #include "support/outside_backend.h"
 #include "support/vulkan_hold.h"
+#include "support/vulkan_layer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -232,6 +233,9 @@ class DeviceTest : public testing::TestWithParam<std::string> {
     tear_down();
     if (const fake_cuda::Control* driver = fake_cuda::control()) {
       EXPECT_THAT(driver->take_violations(), testing::IsEmpty());
+    }
+    if (const vulkan_layer::Control* layer = vulkan_layer::control()) {
+      EXPECT_THAT(layer->take_violations(), testing::IsEmpty());
     }
   }
 

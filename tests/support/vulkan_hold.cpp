@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/vulkan_hold.h"
 
+#include "support/vulkan_layer.h"
+
 #include <stdexcept>
 
 #if __has_include(<vulkan/vulkan.h>)
@@ -35,6 +37,11 @@ Call find(const char* name) {
 }  // namespace
 
 std::function<void()> hold_vulkan_queue(NativeHandle device, NativeHandle queue) {
+  // All queues are one there, and nothing may wait in it for what is to come.
+  if (const vulkan_layer::Control* layer = vulkan_layer::control()) {
+    layer->hold();
+    return layer->release;
+  }
   auto* const vulkan = device.as_pointer<VkDevice_T>();
   const VkSemaphoreTypeCreateInfo type{.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
                                        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
