@@ -88,8 +88,9 @@ program_of() {
 
 build_program() { cmake --build "$build" --target "$1" >"$2" 2>&1 9>&-; }
 run_tests() {  # In a subshell, whose report of a crash goes to the log too.
-  # Those on the device cuda run on the tests' own driver.
+  # Those on the device cuda run on the tests' own driver, those on vulkan on their own layer.
   (LD_LIBRARY_PATH=$build/fake_cuda${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
+    VK_LAYER_PATH=$build/vulkan_layer VK_INSTANCE_LAYERS=VK_LAYER_HEADRACE_test \
     timeout "$seconds_a_run" "$build/tests/$1" --gtest_filter="$2" || exit 1) >"$3" 2>&1 9>&-
 }
 
