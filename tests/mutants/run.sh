@@ -87,11 +87,16 @@ program_of() {
 }
 
 build_program() { cmake --build "$build" --target "$1" >"$2" 2>&1 9>&-; }
+hazards=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
 run_tests() {  # In a subshell, whose report of a crash goes to the log too.
-  # Those on the device cuda run on the tests' own driver, those on vulkan on their own layer.
+  # Those on the device cuda run on the tests' own driver, those on vulkan on their own layer, under
+  # the validation layer.
   (LD_LIBRARY_PATH=$build/fake_cuda${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
-    VK_LAYER_PATH=$build/vulkan_layer VK_INSTANCE_LAYERS=VK_LAYER_HEADRACE_test \
-    timeout "$seconds_a_run" "$build/tests/$1" --gtest_filter="$2" || exit 1) >"$3" 2>&1 9>&-
+    VK_LAYER_PATH=/usr/share/vulkan/explicit_layer.d:$build/vulkan_layer \
+    VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation:VK_LAYER_HEADRACE_test \
+    VK_LAYER_ENABLES=$hazards:VALIDATION_CHECK_ENABLE_SYNCHRONIZATION_VALIDATION_QUEUE_SUBMIT \
+    timeout "$seconds_a_run" "$build/tests/$1" --gtest_filter="$2" || exit 1) >"$3" 2>&1 9>&- &&
+    ! grep -q SYNC-HAZARD "$3"
 }
 
 failures=0
