@@ -15,6 +15,17 @@ namespace {
 /// What vkCmdUpdateBuffer takes at a time.
 constexpr std::size_t kMostUpdated = 65536 / sizeof(float);
 
+std::vector<float> values_of(const ExpandSpec& spec) {
+  std::vector<float> values(spec.scale);
+  values.insert(values.end(), spec.bias.begin(), spec.bias.end());
+  if (values.empty()) {
+    const auto channels = static_cast<std::size_t>(spec.channels);
+    values.assign(channels, 1);
+    values.resize(2 * channels, 0);
+  }
+  return values;
+}
+
 VkBuffer buffer_of(const MemoryBlock& block) {
   return reinterpret_cast<VkBuffer>(block.handle);  // NOLINT(performance-no-int-to-ptr): it is one
 }
@@ -28,8 +39,7 @@ Coefficients::~Coefficients() {
 }
 
 Range Coefficients::of(const ExpandSpec& spec) {
-  std::vector<float> values(spec.scale);
-  values.insert(values.end(), spec.bias.begin(), spec.bias.end());
+  std::vector<float> values = values_of(spec);
   const std::scoped_lock lock(mutex_);
   auto found = memory_.find(values);
   if (found == memory_.end()) {

@@ -25,8 +25,9 @@ class Coefficients {
   Coefficients& operator=(const Coefficients&) = delete;
   ~Coefficients();
 
-  /// Where the scales of `spec` are, and its biases behind them, one a channel. Waits for a copy
-  /// the first time. \throws Error  `out_of_memory`; `device_lost`.
+  /// Where the scales of `spec` are, and its biases behind them, one a channel; ones and zeros for
+  /// a spec that has none. Waits for a copy the first time. \throws Error  `out_of_memory`;
+  /// `device_lost`.
   Range of(const ExpandSpec& spec);
 
  private:

@@ -129,10 +129,7 @@ class Expansion {
     const std::uint64_t read = part.samples * part.pixels * channels_;
     const Binding from(place_of(work_.from, part.from, spec_.from), read * size_of(spec_.from));
     const Binding to(place_of(work_.to, part.to, spec_.to), written(part) * size_of(spec_.to));
-    DispatchOperation operation{VK_NULL_HANDLE,
-                                from.range,
-                                to.range,
-                                has_coefficients() ? context_.coefficients().of(spec_) : Range{}};
+    DispatchOperation operation{VK_NULL_HANDLE, from.range, to.range, {}};
     operation.constants = {from.offset,
                            to.offset,
                            static_cast<std::uint32_t>(part.samples),
@@ -143,7 +140,11 @@ class Expansion {
                            static_cast<std::uint32_t>(part.written_channels),
                            0};
     const std::uint32_t most = context_.facts().most_groups;
-    if (const std::optional<FastShape> shape = fast_shape(part, from.offset, to.offset)) {
+    const std::optional<FastShape> shape = fast_shape(part, from.offset, to.offset);
+    if (shape || has_coefficients()) {
+      operation.coefficients = context_.coefficients().of(spec_);
+    }
+    if (shape) {
       operation.pipeline = pipeline(Shader::expand_bytes, *shape);
       operation.groups = groups_of(threads(part, *shape), most);
     } else {
@@ -182,7 +183,7 @@ class Expansion {
                                                     std::uint32_t to_offset) const {
     const DataType to = spec_.to;
     const bool is_for_it =
-        has_coefficients() && spec_.from == DataType::uint8 && channels_ <= kMostFastChannels &&
+        spec_.from == DataType::uint8 && channels_ <= kMostFastChannels &&
         part.written_channels == channels_ && is_finite(spec_.scale) && is_finite(spec_.bias) &&
         (to == DataType::float32 || to == DataType::float16 || to == DataType::bfloat16);
     const bool is_aligned = to_offset % kPieceBytes == 0 && from_offset % piece() == 0;

@@ -83,11 +83,12 @@ KeptWork::~KeptWork() {
 /// Nothing here has anybody to throw to: a lost device has told those who wait, and spans that
 /// there is no memory for are left out.
 void KeptWork::finish() noexcept {
+  done_.timeline->settle(done_.value);
+  if (context_->is_lost() || !submission_->trace || recorded_.spans.empty()) {
+    return;
+  }
   try {
-    done_.timeline->wait(done_.value, std::chrono::nanoseconds::max());
-    if (submission_->trace && !recorded_.spans.empty()) {
-      trace();
-    }
+    trace();
   } catch (const Error&) {
     return;
   } catch (const std::bad_alloc&) {

@@ -4,7 +4,6 @@
 #include "backends/vulkan/context.h"
 #include "backends/vulkan/timeline.h"
 
-#include <chrono>
 #include <utility>
 
 namespace headrace::vulkan {
@@ -23,7 +22,8 @@ void Once::run() {
   const auto timeline = std::make_shared<Timeline>(context_);
   const std::uint64_t done = timeline->begin() + 1;
   context_.next_compute_queue().submit({}, recording_->commands(), {timeline, done});
-  timeline->wait(done, std::chrono::nanoseconds::max());
+  timeline->settle(done);
+  context_.require_alive();
 }
 
 }  // namespace headrace::vulkan

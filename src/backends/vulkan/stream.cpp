@@ -34,11 +34,7 @@ Stream::Stream(std::shared_ptr<Context> context)
       replays_(*context_, *timeline_) {}
 
 Stream::~Stream() {
-  try {
-    timeline_->wait(submitted_, std::chrono::nanoseconds::max());
-  } catch (const Error&) {
-    // Lost: nothing of it runs any more.
-  }
+  timeline_->settle(submitted_);
   if (context_->is_lost()) {
     keeper_.detach();
   }

@@ -15,6 +15,9 @@ namespace {
 constexpr std::chrono::microseconds kSpin(100);
 /// How long it sleeps at a time. A lost device may wake nobody.
 constexpr std::chrono::milliseconds kSlice(50);
+/// How soon a wait is tried again that must not fail, and how often.
+constexpr std::chrono::milliseconds kRetry(1);
+constexpr int kTries = 1000;
 
 }  // namespace
 
@@ -90,6 +93,17 @@ bool Timeline::wait(std::uint64_t value, std::chrono::nanoseconds timeout) {
     }
   }
   return true;
+}
+
+void Timeline::settle(std::uint64_t value) noexcept {
+  for (int i = 0; i < kTries && !context_.is_lost(); ++i) {
+    try {
+      wait(value, std::chrono::nanoseconds::max());
+      return;
+    } catch (const Error&) {
+      std::this_thread::sleep_for(kRetry);
+    }
+  }
 }
 
 void Timeline::sleep(std::uint64_t value, std::chrono::nanoseconds timeout) {
