@@ -4,36 +4,32 @@
 
 uvec2 target_element(uint index);
 
-uvec2 element_if_any(uint index, uint count) {
-  return index < count ? target_element(index) : uvec2(0u);
-}
-
 // A word of which the first byte is `first` bytes behind the begin of the target, which has `count`
 // elements. Bytes outside of the target are anything.
 uint word_of_elements(int first, uint count) {
   // Elements begin `skew` bytes before the word's bytes do.
-  const uint index = uint(first >> findLSB(kToSize));  // Past the count, if before the first.
+  const int index = first >> findLSB(kToSize);
   const uint skew = uint(first) & (kToSize - 1u);
-  const uvec2 element = element_if_any(index, count);
-  switch (kToSize) {
-    case 8u: {
-      const uint next = skew > 4u ? element_if_any(index + 1u, count).x : 0u;
-      return skew < 4u ? joined(element.x, element.y, skew) : joined(element.y, next, skew - 4u);
+  const uint a_word = max(4u / kToSize, 1u);
+  uint words[3] = uint[3](0u, 0u, 0u);
+  for (uint i = 0u; i <= a_word; ++i) {
+    const uint at = uint(index) + i;  // Past the count, if before the first.
+    if (at >= count || (i == a_word && skew == 0u)) {
+      continue;
     }
-    case 4u: {
-      const uint next = skew > 0u ? element_if_any(index + 1u, count).x : 0u;
-      return joined(element.x, next, skew);
+    const uvec2 element = target_element(at);
+    if (kToSize == 8u) {
+      words[2u * i] = element.x;
+      if (i == 0u) {
+        words[1] = element.y;
+      }
+    } else if (i == a_word) {
+      words[1] = element.x;
+    } else {
+      words[0] |= element.x << (8u * kToSize * i);
     }
-    case 2u: {
-      const uint second = element_if_any(index + 1u, count).x;
-      const uint next = skew > 0u ? element_if_any(index + 2u, count).x : 0u;
-      return joined(element.x | (second << 16), next, skew);
-    }
-    default:
-      return element.x | (element_if_any(index + 1u, count).x << 8) |
-             (element_if_any(index + 2u, count).x << 16) |
-             (element_if_any(index + 3u, count).x << 24);
   }
+  return skew < 4u ? joined(words[0], words[1], skew) : joined(words[1], words[2], skew - 4u);
 }
 
 // Makes all words that have a byte of a target of `count` elements which begins at byte `begin`,
