@@ -50,9 +50,13 @@ void put_best_first(std::vector<DeviceInfo>& devices) {
       cards[entry.uuid].add(entry);
     }
   }
-  std::ranges::stable_sort(devices, [&cards](const DeviceInfo& a, const DeviceInfo& b) {
+  const auto by_card = [&cards](const DeviceInfo& a, const DeviceInfo& b) {
     return is_better(a, b, cards);
-  });
+  };
+  // Each into its place behind its equals, of which the order stays; there are few.
+  for (auto next = devices.begin(); next != devices.end(); ++next) {
+    std::rotate(std::upper_bound(devices.begin(), next, *next, by_card), next, next + 1);
+  }
 }
 
 }  // namespace headrace::registry

@@ -4,7 +4,7 @@
 /// it takes to use it.
 #pragma once
 
-#define VK_NO_PROTOTYPES
+#define VK_NO_PROTOTYPES  // NOLINT(readability-identifier-naming): a switch of that header
 #include <vulkan/vulkan.h>
 
 #define HEADRACE_VULKAN_LOADER_CALLS(each)                                      \

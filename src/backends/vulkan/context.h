@@ -46,6 +46,7 @@ class Context {
   Context(const Driver& driver, Facts facts);
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
+  ~Context() = default;
 
   [[nodiscard]] const Driver& driver() const noexcept { return driver_; }
   [[nodiscard]] const Facts& facts() const noexcept { return facts_; }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 #include <dlfcn.h>
+#include <type_traits>
 #include <vector>
 
 namespace headrace::vulkan {
@@ -96,14 +97,15 @@ std::unique_ptr<const Driver> Driver::open() {
 }
 
 bool DeviceCalls::load(const Driver& driver, VkDevice device) {
+  const auto load_one = [&](const char* name, auto& call) {
+    call = reinterpret_cast<std::decay_t<decltype(call)>>(driver.vkGetDeviceProcAddr(device, name));
+    return call != nullptr;
+  };
   bool has_all = true;
-#define HEADRACE_VULKAN_LOAD(name)                                                \
-  name = reinterpret_cast<PFN_##name>(driver.vkGetDeviceProcAddr(device, #name)); \
-  has_all = has_all && name != nullptr;
+#define HEADRACE_VULKAN_LOAD(name) has_all = load_one(#name, this->name) && has_all;
   HEADRACE_VULKAN_DEVICE_CALLS(HEADRACE_VULKAN_LOAD)
 #undef HEADRACE_VULKAN_LOAD
-#define HEADRACE_VULKAN_LOAD(name) \
-  name = reinterpret_cast<PFN_##name>(driver.vkGetDeviceProcAddr(device, #name));
+#define HEADRACE_VULKAN_LOAD(name) load_one(#name, this->name);
   HEADRACE_VULKAN_OPTIONAL_CALLS(HEADRACE_VULKAN_LOAD)
 #undef HEADRACE_VULKAN_LOAD
   return has_all;

@@ -75,9 +75,9 @@ class Expansion {
   }
 
  private:
-  enum Arithmetic : std::uint32_t { kSoft, kHard };
+  enum Arithmetic : std::uint32_t { soft, hard };
   /// Of expand_bytes.comp.
-  enum FastShape : std::uint32_t { kInterleaved = 1, kThreePlanes, kPlanes };
+  enum FastShape : std::uint32_t { interleaved = 1, three_planes, planes };
 
   /// Elements of the source and of the target where it begins, and what it takes of them.
   struct Part {
@@ -161,15 +161,15 @@ class Expansion {
   [[nodiscard]] bool has_coefficients() const { return !spec_.scale.empty(); }
 
   [[nodiscard]] VkPipeline pipeline(Shader shader, std::uint32_t shape) const {
-    const bool is_special = shape == kInterleaved && (channels_ == 1 || channels_ == 3);
+    const bool is_special = shape == interleaved && (channels_ == 1 || channels_ == 3);
     return context_.pipelines().get(
         {shader,
          {static_cast<std::uint32_t>(spec_.from),
           static_cast<std::uint32_t>(spec_.to),
           shape,
           has_coefficients() ? 1U : 0U,
-          context_.facts().has_float_controls && is_tame(spec_) ? kHard : kSoft,
-          is_special || shape == kThreePlanes ? static_cast<std::uint32_t>(channels_) : 0}});
+          context_.facts().has_float_controls && is_tame(spec_) ? hard : soft,
+          is_special || shape == three_planes ? static_cast<std::uint32_t>(channels_) : 0}});
   }
 
   /// Elements of the target in 16 bytes.
@@ -191,18 +191,18 @@ class Expansion {
       return std::nullopt;
     }
     if (!is_moving()) {
-      return kInterleaved;
+      return interleaved;
     }
-    return channels_ == 3 && is_aligned && pixels_ % piece() == 0 ? kThreePlanes : kPlanes;
+    return channels_ == 3 && is_aligned && pixels_ % piece() == 0 ? three_planes : planes;
   }
 
   [[nodiscard]] std::uint64_t threads(const Part& part, FastShape shape) const {
     switch (shape) {
-      case kInterleaved:
+      case interleaved:
         return divide_up(written(part), std::uint64_t{piece()} * kInterleavedPiecesAThread);
-      case kThreePlanes:
+      case three_planes:
         return divide_up(part.samples * part.pixels, piece());
-      case kPlanes: {
+      case planes: {
         const std::uint64_t tile = kTileBytes / (channels_ * piece()) * piece();
         return part.samples * divide_up(part.pixels + piece(), tile) * kThreads;
       }

@@ -26,8 +26,8 @@ VkDeviceSize round_up(VkDeviceSize value, VkDeviceSize multiple) {
 }
 
 VkBuffer buffer_of(std::uint64_t handle) {
-  return reinterpret_cast<VkBuffer>(
-      handle);  // NOLINT(performance-no-int-to-ptr): that is what it is
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): that is what it is
+  return reinterpret_cast<VkBuffer>(handle);
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ class Memory {
   explicit Memory(Context& context) : context_(context) {}
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
+  ~Memory() = default;
 
   /// \throws Error  `out_of_memory`, also where the driver would rather page than refuse;
   ///                `device_lost`.

@@ -31,6 +31,7 @@ class Queue {
   Queue(Context& context, const QueueFamily& family, std::uint32_t index);
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
+  ~Queue() = default;
 
   [[nodiscard]] VkQueue handle() const noexcept { return handle_; }
   [[nodiscard]] std::uint32_t family() const noexcept { return family_; }

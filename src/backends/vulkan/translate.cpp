@@ -68,7 +68,7 @@ class PartConversion {
     const std::size_t pieces = is_aligned ? work_.count / elements : 0;
     if (pieces != 0) {
       operations.emplace_back(
-          dispatch(kPieces,
+          dispatch(by_pieces,
                    static_cast<std::uint32_t>(pieces),
                    groups_of(divide_up(pieces, kPiecesAThread), context_.facts().most_groups)));
     }
@@ -84,7 +84,7 @@ class PartConversion {
   }
 
  private:
-  enum Shape : std::uint32_t { kWords, kPieces };
+  enum Shape : std::uint32_t { by_words, by_pieces };
 
   /// Whether so many bytes at a time begin where a thread can read or write them at once.
   static bool is_whole(std::uint32_t offset, std::size_t bytes) {
@@ -93,7 +93,7 @@ class PartConversion {
 
   void add_words(std::vector<Operation>& operations) const {
     operations.emplace_back(
-        dispatch(kWords,
+        dispatch(by_words,
                  static_cast<std::uint32_t>(work_.count),
                  groups_of(touched(to_.offset, work_.count * size_of(work_.to_type), 4),
                            context_.facts().most_groups)));
