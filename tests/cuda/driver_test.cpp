@@ -55,7 +55,7 @@ TEST(CudaDriverDeathTest, AutoIsTheCudaDeviceThoughAnotherBackendReachesItsCard)
     register_backend(std::make_unique<GeneralBackend>());
     std::string specs;
     for (const DeviceInfo& info : list_devices()) {
-      specs += info.spec + " ";
+      specs += info.backend == "vulkan" ? "" : info.spec + " ";  // Whatever this machine has.
     }
     std::fputs((specs + "auto: " + open_device("auto").info().spec).c_str(), stderr);
     std::_Exit(0);
