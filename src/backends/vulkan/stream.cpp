@@ -6,7 +6,6 @@
 #include "backends/vulkan/translate.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace headrace::vulkan {
