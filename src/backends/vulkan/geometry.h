@@ -13,7 +13,7 @@
 
 namespace headrace::vulkan {
 
-/// Threads of a workgroup.
+/// Threads of a workgroup: workgroup.glsl.
 inline constexpr std::uint32_t kThreads = 128;
 /// Bytes of a piece, on the side of the wider type, and how many pieces a thread takes.
 inline constexpr std::uint32_t kPieceBytes = 16;

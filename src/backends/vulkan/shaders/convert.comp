@@ -15,11 +15,11 @@
 //   bytes to types of 1, 32 and 4. Each offset is a multiple of what a piece has on its side, or of 16 if
 //   that is less. An invocation takes two pieces. Groups: count / 256, rounded up; or fewer.
 
+#include "workgroup.glsl"
 #include "element.glsl"
 #include "words.glsl"
 
 layout(constant_id = 2) const uint kShape = 0;
-layout(local_size_x = 128) in;
 
 layout(push_constant) uniform Parameters {
   uint from_offset;
@@ -106,7 +106,7 @@ uvec2 element_of(Piece piece, uint index) {
 shared uint table[256];
 
 void fill_table() {
-  for (uint i = gl_LocalInvocationID.x; i < 256u; i += gl_WorkGroupSize.x) {
+  for (uint i = gl_LocalInvocationID.x; i < 256u; i += kInvocations) {
     table[i] = convert_element(uvec2(i, 0u)).x;
   }
   barrier();
@@ -140,7 +140,7 @@ Piece converted(Piece from) {
 const uint kPieces = 2u;  // An invocation's.
 
 void convert_pieces() {
-  const uint pieces_a_group = kPieces * gl_WorkGroupSize.x;
+  const uint pieces_a_group = kPieces * kInvocations;
   if (USES_TABLE) {
     fill_table();
   }
@@ -150,13 +150,13 @@ void convert_pieces() {
     // All are on their way before one is worked on.
     Piece pieces[kPieces];
     [[unroll]] for (uint i = 0u; i < kPieces; ++i) {
-      if (first + i * gl_WorkGroupSize.x < count) {
-        pieces[i] = read_piece(first + i * gl_WorkGroupSize.x);
+      if (first + i * kInvocations < count) {
+        pieces[i] = read_piece(first + i * kInvocations);
       }
     }
     [[unroll]] for (uint i = 0u; i < kPieces; ++i) {
-      if (first + i * gl_WorkGroupSize.x < count) {
-        write_piece(first + i * gl_WorkGroupSize.x, converted(pieces[i]));
+      if (first + i * kInvocations < count) {
+        write_piece(first + i * kInvocations, converted(pieces[i]));
       }
     }
   }

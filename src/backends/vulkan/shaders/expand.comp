@@ -12,6 +12,7 @@
 // Groups: (to_offset % 4 + samples * pixels * written_channels * size of target + 3) / 4 words,
 //   / 128, rounded up; or fewer.
 
+#include "workgroup.glsl"
 #include "element.glsl"
 #include "normalise.glsl"
 #include "words.glsl"
@@ -19,7 +20,6 @@
 #include "word_of_elements.glsl"
 
 layout(constant_id = 3) const bool kHasCoefficients = false;
-layout(local_size_x = 128) in;
 
 // Where an element of the target comes from.
 struct Origin {

@@ -19,6 +19,7 @@
 //   a tile of a sample; constant 5 is not read.
 //   Groups: samples * tiles_of_sample(), below; or fewer.
 
+#include "workgroup.glsl"
 #include "types.glsl"
 #include "real.glsl"
 #include "normalise.glsl"
@@ -28,7 +29,6 @@
 
 layout(constant_id = 2) const uint kShape = 1;
 layout(constant_id = 5) const uint kChannels = 0;
-layout(local_size_x = 128) in;
 
 const uint kPiece = 16u / kToSize;
 const uint kMostChannels = 32u;
@@ -84,7 +84,7 @@ uint table_channels() {
 }
 
 void fill_table() {
-  for (uint i = gl_LocalInvocationID.x; i < table_channels() + kPiece; i += gl_WorkGroupSize.x) {
+  for (uint i = gl_LocalInvocationID.x; i < table_channels() + kPiece; i += kInvocations) {
     table[i] = coefficients_of((first_channel + i) % table_channels());
   }
   barrier();
@@ -106,12 +106,12 @@ uvec4 expanded_piece(uvec2 bytes, uint channel) {
 }
 
 void expand_pieces(uint pieces) {
-  for (uint group = gl_WorkGroupID.x; group * kPieces * gl_WorkGroupSize.x < pieces;
+  for (uint group = gl_WorkGroupID.x; group * kPieces * kInvocations < pieces;
        group += gl_NumWorkGroups.x) {
-    const uint first = group * kPieces * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+    const uint first = group * kPieces * kInvocations + gl_LocalInvocationID.x;
     uvec2 bytes[kPieces];
     [[unroll]] for (uint k = 0u; k < kPieces; ++k) {
-      const uint index = first + k * gl_WorkGroupSize.x;
+      const uint index = first + k * kInvocations;
       if (index < pieces) {
         bytes[k] = read_bytes_of_piece(from_offset + index * kPiece);
       }
@@ -120,7 +120,7 @@ void expand_pieces(uint pieces) {
       fill_table();  // While the bytes are on their way.
     }
     [[unroll]] for (uint k = 0u; k < kPieces; ++k) {
-      const uint index = first + k * gl_WorkGroupSize.x;
+      const uint index = first + k * kInvocations;
       if (index < pieces) {
         const uint channel = index * kPiece % table_channels();
         target_quads[to_offset / 16u + index] = expanded_piece(bytes[k], channel);
@@ -144,7 +144,7 @@ void expand_interleaved() {
 
 void expand_three_planes() {
   const uint units = pixels / kPiece;  // Of a plane.
-  const uint stride = gl_NumWorkGroups.x * gl_WorkGroupSize.x;
+  const uint stride = gl_NumWorkGroups.x * kInvocations;
   for (uint unit = gl_GlobalInvocationID.x; unit < samples * units; unit += stride) {
     uint bytes[6];
     [[unroll]] for (uint k = 0u; k < 3u; ++k) {
@@ -192,7 +192,7 @@ uint tiles_of_sample() {
 // Brings bytes to shared memory, as far from a multiple of 4 as they are.
 void stage(uint begin, uint end) {
   const uint first = begin / 4u;
-  for (uint word = first + gl_LocalInvocationID.x; word * 4u < end; word += gl_WorkGroupSize.x) {
+  for (uint word = first + gl_LocalInvocationID.x; word * 4u < end; word += kInvocations) {
     staged[word - first] = source_words[word];
   }
 }
@@ -234,7 +234,7 @@ void expand_tile(uint sample_index, uint tile) {
   }
   barrier();
   for (uint item = gl_LocalInvocationID.x; item < pieces * written_channels;
-       item += gl_WorkGroupSize.x) {
+       item += kInvocations) {
     const uint plane = item / pieces;
     const uint channel = first_channel + plane;
     const uint begin =

@@ -6,9 +6,8 @@
 // the last copy may be cut off. An invocation makes 16 bytes.
 // Groups: (to_offset % 16 + bytes + 15) / 16, / 128, rounded up; or fewer.
 
+#include "workgroup.glsl"
 #include "words.glsl"
-
-layout(local_size_x = 128) in;
 
 layout(push_constant) uniform Parameters {
   uint to_offset;
@@ -36,7 +35,7 @@ void main() {
   const uint rest = skew & 3u;
   const uvec2 turned = uvec2(joined(ahead.x, ahead.y, rest), joined(ahead.y, ahead.x, rest));
   const uint end = to_offset + bytes;
-  const uint stride = gl_NumWorkGroups.x * gl_WorkGroupSize.x;
+  const uint stride = gl_NumWorkGroups.x * kInvocations;
   for (uint quad = to_offset / 16u + gl_GlobalInvocationID.x; quad * 16u < end; quad += stride) {
     if (quad * 16u >= to_offset && quad * 16u + 16u <= end) {
       target_quads[quad] = turned.xyxy;

@@ -38,7 +38,7 @@ uint word_of_elements(int first, uint count) {
 void write_words(uint begin, uint count, uint done) {
   const uint end = begin + count * kToSize;
   const uint first = (begin + done * kToSize) / 4u;
-  const uint stride = gl_NumWorkGroups.x * gl_WorkGroupSize.x;
+  const uint stride = gl_NumWorkGroups.x * kInvocations;
   for (uint word = first + gl_GlobalInvocationID.x; word * 4u < end; word += stride) {
     write_word(word, word_of_elements(int(word * 4u - begin), count), begin, end);
   }
