@@ -113,7 +113,7 @@ class Stream final : public headrace::BackendStream {
     });
   }
 
-  [[nodiscard]] headrace::NativeHandle native_handle() const override {
+  [[nodiscard]] headrace::NativeHandle native_handle() override {
     return {headrace::HandleKind::stream, reinterpret_cast<std::uint64_t>(this), 0};
   }
   [[nodiscard]] bool is_private() const override { return true; }

@@ -170,9 +170,9 @@ using MarkerSerial = std::uint64_t;
 
 /// A stream of one device: work runs in the order submitted.
 ///
-/// Threads: `submit`, `signal` and `wait_for` come from one thread at a time; `prepare`,
-/// `completed`, `wait` and `is_capturing` from any thread at any time. Errors: any call throws
-/// `device_lost` once the device is gone.
+/// Threads: `submit`, `signal`, `wait_for` and `native_handle` come from one thread at a time;
+/// `prepare`, `completed`, `wait` and `is_capturing` from any thread at any time. Errors: any call
+/// throws `device_lost` once the device is gone.
 class HEADRACE_EXPORT BackendStream {
  public:
   BackendStream() = default;
@@ -202,8 +202,9 @@ class HEADRACE_EXPORT BackendStream {
   /// stream of the same device, or of one that this one's reaches.
   virtual void wait_for(BackendStream& producer, MarkerSerial serial) = 0;
 
-  /// The stream in the API below.
-  [[nodiscard]] virtual NativeHandle native_handle() const = 0;
+  /// The stream in the API below, which others submit to from then on: behind all that was
+  /// submitted before, and the waits.
+  [[nodiscard]] virtual NativeHandle native_handle() = 0;
 
   /// Whether work reaches the stream through `submit` alone until `native_handle` is given out.
   /// False for streams that other code can name, as CUDA's default stream.

@@ -39,7 +39,7 @@ class MockStream final : public BackendStream {
   void wait_for(BackendStream& producer, MarkerSerial serial) override {
     device_->wait_for(timeline_, static_cast<MockStream&>(producer).timeline_, serial);
   }
-  [[nodiscard]] NativeHandle native_handle() const override {
+  [[nodiscard]] NativeHandle native_handle() override {
     return {HandleKind::stream, timeline_.queue, 0};
   }
   [[nodiscard]] bool is_private() const override { return true; }

@@ -261,9 +261,7 @@ class OutsideStream final : public BackendStream {
     });
   }
 
-  [[nodiscard]] NativeHandle native_handle() const override {
-    return {HandleKind::stream, number_, 0};
-  }
+  [[nodiscard]] NativeHandle native_handle() override { return {HandleKind::stream, number_, 0}; }
 
  private:
   class OneAtATime {

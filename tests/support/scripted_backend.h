@@ -47,7 +47,7 @@ class ScriptedStream final : public BackendStream {
   void wait_for(BackendStream& producer, MarkerSerial serial) override {
     waits.emplace_back(&producer, serial);
   }
-  [[nodiscard]] NativeHandle native_handle() const override {
+  [[nodiscard]] NativeHandle native_handle() override {
     return {HandleKind::stream, reinterpret_cast<std::uint64_t>(this), 0};
   }
 

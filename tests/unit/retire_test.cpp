@@ -293,7 +293,7 @@ TEST(Retire, ABackendStreamIsReleasedOutsideItsLock) {
     MarkerSerial completed() override { return passed_; }
     bool wait(MarkerSerial serial, std::chrono::nanoseconds) override { return passed_ >= serial; }
     void wait_for(BackendStream&, MarkerSerial) override {}
-    [[nodiscard]] NativeHandle native_handle() const override { return {HandleKind::stream, 1, 0}; }
+    [[nodiscard]] NativeHandle native_handle() override { return {HandleKind::stream, 1, 0}; }
 
    private:
     std::weak_ptr<StreamState>* state_;

@@ -224,7 +224,7 @@ void Stream::wait_for(BackendStream& producer, MarkerSerial serial) {
   }
 }
 
-NativeHandle Stream::native_handle() const {
+NativeHandle Stream::native_handle() {
   is_known_.store(true, std::memory_order_relaxed);
   return {HandleKind::stream, reinterpret_cast<std::uint64_t>(stream_), 0};
 }

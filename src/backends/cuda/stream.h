@@ -38,7 +38,7 @@ class Stream final : public BackendStream {
   MarkerSerial completed() override;
   bool wait(MarkerSerial serial, std::chrono::nanoseconds timeout) override;
   void wait_for(BackendStream& producer, MarkerSerial serial) override;
-  [[nodiscard]] NativeHandle native_handle() const override;
+  [[nodiscard]] NativeHandle native_handle() override;
   [[nodiscard]] bool is_private() const override { return kind_ == Kind::own; }
   [[nodiscard]] bool is_capturing() const override;
 

@@ -96,7 +96,7 @@ void Stream::wait_for(BackendStream& producer, MarkerSerial serial) {
   }
 }
 
-NativeHandle Stream::native_handle() const {
+NativeHandle Stream::native_handle() {
   return {HandleKind::stream, reinterpret_cast<std::uint64_t>(this), 0};
 }
 

@@ -38,7 +38,7 @@ class Stream final : public BackendStream {
   void wait_for(BackendStream& producer, MarkerSerial serial) override;
   /// The queue that it computes on. Work that goes there by other ways is behind the stream's own,
   /// and before what the stream is given later.
-  [[nodiscard]] NativeHandle native_handle() const override;
+  [[nodiscard]] NativeHandle native_handle() override;
   [[nodiscard]] bool is_private() const override { return true; }
 
  private:
