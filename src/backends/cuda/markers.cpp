@@ -44,6 +44,9 @@ void Markers::pass(MarkerSerial serial) {
 
 Marker Markers::find(MarkerSerial serial) const {
   const std::scoped_lock lock(mutex_);
+  if (serial <= completed_) {
+    return {};  // Those that are pending are later ones.
+  }
   const auto found = std::ranges::lower_bound(pending_, serial, {}, &Marker::serial);
   return found == pending_.end() ? Marker() : *found;
 }

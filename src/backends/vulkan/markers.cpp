@@ -22,6 +22,9 @@ MarkerSerial Markers::pass(std::uint64_t reached, std::uint64_t dropped) {
 
 std::optional<Marker> Markers::find(MarkerSerial serial) const {
   const std::scoped_lock lock(mutex_);
+  if (serial <= passed_) {
+    return std::nullopt;  // Those that are pending are later ones.
+  }
   const auto found = std::ranges::lower_bound(pending_, serial, {}, &Marker::serial);
   return found == pending_.end() ? std::nullopt : std::optional(*found);
 }
