@@ -3,6 +3,8 @@
 #include "support/device_fixture.h"
 #include "support/tensor_bytes.h"
 
+#include <span>
+
 namespace headrace::test {
 namespace {
 
@@ -21,11 +23,10 @@ struct Case {
   }
 };
 
-/// The input tensors of a loader of random samples, as bytes, in batches of two.
-std::vector<std::vector<std::uint8_t>> loaded(const Device& device, const Case& one) {
-  const std::size_t sample =
-      static_cast<std::size_t>(one.shape.element_count()) * size_of(one.from);
-  const std::vector<std::byte> samples = random_bytes(kSamples * sample, sample);
+/// The input tensors of a loader of `samples`, as bytes, in batches of two.
+std::vector<std::vector<std::uint8_t>> loaded(const Device& device,
+                                              const Case& one,
+                                              std::span<const std::byte> samples) {
   AsyncDataLoader loader(
       open_memory(
           samples, {}, {.input_shape = one.shape, .input_dtype = one.from, .label_shape = {0}}),
@@ -36,6 +37,13 @@ std::vector<std::vector<std::uint8_t>> loaded(const Device& device, const Case& 
     batches.push_back(bytes_of(batch->input_tensor));
   }
   return batches;
+}
+
+/// The same of random samples.
+std::vector<std::vector<std::uint8_t>> loaded(const Device& device, const Case& one) {
+  const std::size_t sample =
+      static_cast<std::size_t>(one.shape.element_count()) * size_of(one.from);
+  return loaded(device, one, random_bytes(kSamples * sample, sample));
 }
 
 std::vector<OutputSpec> outputs_for(DataType to, std::int64_t channels) {
@@ -87,6 +95,18 @@ TEST_P(ExpandTest, EveryPairOfTypesGivesTheBitsOfHost) {
       }
     }
   }
+}
+
+// Coefficients are kept to be used again: those of equal numbers are not always the same.
+TEST_P(ExpandTest, TheSignOfZeroIsKeptBesideCoefficientsThatEqualIt) {
+  static_cast<void>(
+      loaded(device_, {{4, 4, 3}, DataType::uint8, {DataType::float32, Layout::chw}}));
+  const Case zeros{{2, 2, 3},
+                   DataType::float32,
+                   {.layout = Layout::chw, .mean = {0, 0, 0}, .stddev = {1, 1, 1}}};
+  const std::vector<float> negative(kSamples * 2 * 2 * 3, -0.0F);
+  const auto samples = std::as_bytes(std::span(negative));
+  EXPECT_EQ(loaded(device_, zeros, samples), loaded(open_device("host"), zeros, samples));
 }
 
 }  // namespace

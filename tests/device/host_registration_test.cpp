@@ -74,6 +74,19 @@ class HostRegistrationTest : public DeviceTest {
   [[nodiscard]] Tensor tensor(std::size_t count) const {
     return {manager_, {static_cast<std::int64_t>(count)}, DataType::uint8};
   }
+  /// Why the device's driver takes no memory such as `bytes`; empty where it does. NVIDIA's takes
+  /// but small ranges, and no mapped files.
+  [[nodiscard]] std::string reason_to_skip(std::span<const std::byte> bytes) const {
+    if (GetParam() != "vulkan" || device_.info().name.find("NVIDIA") == std::string::npos) {
+      return {};
+    }
+    try {
+      static_cast<void>(device_.register_host(bytes));
+    } catch (const Error& error) {
+      return error.code() == ErrorCode::unsupported ? error.what() : std::string();
+    }
+    return {};
+  }
   /// What registering `bytes` throws.
   [[nodiscard]] std::optional<ErrorCode> refusal(std::span<const std::byte> bytes) const {
     return code_of([&] { static_cast<void>(device_.register_host(bytes)); });
@@ -84,6 +97,9 @@ HEADRACE_ON_EVERY_DEVICE(HostRegistrationTest);
 TEST_P(HostRegistrationTest, AMappedFileArrivesFromAnyOffset) {
   const std::vector<std::uint8_t> values = pattern(3 << 20);
   const MappedNpy file(values);
+  if (const std::string reason = reason_to_skip(file.bytes()); !reason.empty()) {
+    GTEST_SKIP() << reason;
+  }
   const HostRegistration registration = device_.register_host(file.bytes());
   EXPECT_EQ(registration.bytes().data(), file.bytes().data());
   EXPECT_EQ(registration.bytes().size(), file.bytes().size());
@@ -100,6 +116,9 @@ TEST_P(HostRegistrationTest, AMappedFileArrivesFromAnyOffset) {
 
 TEST_P(HostRegistrationTest, TakesNeitherStagingNorBounceBuffers) {
   std::vector<std::uint8_t> values = pattern(5 << 20);
+  if (const std::string reason = reason_to_skip(bytes_of(values)); !reason.empty()) {
+    GTEST_SKIP() << reason;
+  }
   const HostRegistration registration =
       device_.register_host_writable(std::as_writable_bytes(std::span(values)));
   StagingBufferPool staging(manager_, 1, 64);

@@ -111,6 +111,18 @@ inline Command fill(const MemoryView& to, std::uint64_t pattern, std::size_t cou
 inline Command convert(const MemoryView& from, const MemoryView& to, std::size_t count) {
   return {ConvertCommand{from, DataType::uint8, to, DataType::float32, count}, "convert"};
 }
+/// One channel of bytes, times `scale` plus a half.
+inline Command expand(const MemoryView& from,
+                      const MemoryView& to,
+                      std::int64_t count,
+                      float scale) {
+  auto spec = std::make_shared<ExpandSpec>();
+  spec->to = DataType::float32;
+  spec->height = spec->width = spec->channels = 1;
+  spec->scale = {scale};
+  spec->bias = {0.5F};
+  return {ExpandCommand{from, to, count, spec}, "expand"};
+}
 inline Command launch(std::function<void(NativeHandle)> function) {
   return {LaunchCommand{std::move(function)}, "launch"};
 }
@@ -124,6 +136,7 @@ class VulkanTest : public testing::Test {
     }
     layer_ = vulkan_layer::control();
     device_ = backend_->open(0);
+    keep_coefficients();
     layer_->reset();
     memory_ = layer_->live("memory");
     buffers_ = layer_->live("buffer");
@@ -135,8 +148,9 @@ class VulkanTest : public testing::Test {
     }
     layer_->release();
     device_ = {};
-    EXPECT_EQ(layer_->live("memory"), memory_);
-    EXPECT_EQ(layer_->live("buffer"), buffers_);
+    // A lost device's own memory goes with it.
+    EXPECT_LE(layer_->live("memory"), memory_);
+    EXPECT_LE(layer_->live("buffer"), buffers_);
     EXPECT_THAT(layer_->take_violations(), testing::IsEmpty());
   }
 
@@ -160,6 +174,14 @@ class VulkanTest : public testing::Test {
   std::shared_ptr<BackendDevice> device_;
 
  private:
+  /// Has the device make the memory that it keeps for coefficients, before memory is counted.
+  void keep_coefficients() const {
+    const auto gpu = block(64);
+    Queue queue = this->queue();
+    queue.submit({expand(gpu->at(), gpu->at(32), 8, 1)});
+    queue.finish();
+  }
+
   int memory_ = 0;
   int buffers_ = 0;
 };

@@ -102,5 +102,71 @@ TEST_F(VulkanReplayTest, LargeCopiesToAndFromTheHostGoToAQueueOfTheirOwnInOrder)
   EXPECT_EQ(host->host<std::uint8_t>()[kLarge - 1], 4);
 }
 
+// Others submit to the queue whose handle they have, and go by no wait but those in it.
+TEST_F(VulkanReplayTest, AStreamWhoseHandleIsKnownWaitsAtOnceAndUsesNoOtherQueue) {
+  constexpr std::size_t kLarge = std::size_t{2} << 20;
+  const auto gpu = block(kLarge);
+  const auto host = block(kLarge, DeviceType::cpu);
+  Queue producer = queue();
+  Queue known = queue();
+  layer_->hold();
+  producer.submit({fill(gpu->at(), 7, 100)});
+  static_cast<void>(known.stream->native_handle());
+  EXPECT_EQ(submitted(), 1);
+  known.stream->wait_for(*producer.stream, producer.signal());
+  EXPECT_EQ(submitted(), 2);
+  known.submit({fill(gpu->at(), 4, kLarge), copy(gpu->at(), host->at(), kLarge)});
+  EXPECT_EQ(submitted(), 3) << "of which a copy on another queue would be one";
+  layer_->release();
+  known.finish();
+  EXPECT_EQ(host->host<std::uint8_t>()[0], 4);
+}
+
+TEST_F(VulkanReplayTest, AHandleIsGivenOutBehindTheWaitsAndTheCopiesOnTheOtherQueue) {
+  constexpr std::size_t kLarge = std::size_t{2} << 20;
+  const auto gpu = block(kLarge);
+  const auto host = block(kLarge, DeviceType::cpu);
+  Queue producer = queue();
+  Queue copies = queue();
+  Queue waits = queue();
+  Queue computes = queue();
+  layer_->hold();
+  producer.submit({fill(gpu->at(), 7, 100)});
+  waits.stream->wait_for(*producer.stream, producer.signal());
+  copies.submit({copy(gpu->at(), host->at(), kLarge)});
+  EXPECT_EQ(submitted(), 2);
+  static_cast<void>(copies.stream->native_handle());
+  EXPECT_EQ(submitted(), 3);
+  static_cast<void>(waits.stream->native_handle());
+  EXPECT_EQ(submitted(), 4);
+  static_cast<void>(computes.stream->native_handle());
+  EXPECT_EQ(submitted(), 4) << "nothing is in its way";
+  layer_->release();
+  for (const Queue* queue : {&producer, &copies, &waits}) {
+    queue->stream->signal(2);
+    EXPECT_TRUE(queue->stream->wait(2, kForever));
+  }
+}
+
+// An upload that is under way is waited for on the device, by whoever reads it.
+TEST_F(VulkanReplayTest, CoefficientsAreSentOnceAndNobodyWaitsForThemHere) {
+  const auto gpu = block(4096);
+  const auto host = block(4096, DeviceType::cpu);
+  Queue queue = this->queue();
+  queue.submit({fill(gpu->at(), 3, 8)});
+  queue.finish();
+  const int before = submitted();
+  layer_->hold();
+  queue.submit({expand(gpu->at(), gpu->at(1024), 8, 2)});
+  EXPECT_EQ(submitted(), before + 2) << "the coefficients, and the work";
+  queue.submit({expand(gpu->at(), gpu->at(1024), 8, 2)});
+  EXPECT_EQ(submitted(), before + 3);
+  queue.submit({expand(gpu->at(), gpu->at(1024), 8, 4), copy(gpu->at(1024), host->at(), 32)});
+  EXPECT_EQ(submitted(), before + 5);
+  layer_->release();
+  queue.finish();
+  EXPECT_EQ(host->host<float>()[7], 12.5F);
+}
+
 }  // namespace
 }  // namespace headrace::test

@@ -2,27 +2,15 @@
 #include "backends/cuda/coefficients.h"
 
 #include "backends/cuda/context.h"
+#include "backends/shared/coefficients.h"
 
 #include <utility>
 
 namespace headrace::cuda {
 
-namespace {
-std::vector<float> values_of(const ExpandSpec& spec) {
-  const auto channels = static_cast<std::size_t>(spec.channels);
-  std::vector<float> values(spec.scale);
-  values.insert(values.end(), spec.bias.begin(), spec.bias.end());
-  if (values.empty()) {
-    values.assign(channels, 1);
-    values.resize(2 * channels, 0);
-  }
-  return values;
-}
-}  // namespace
-
 Coefficients::~Coefficients() {
   const Entered entered(context_);
-  for (const auto& [values, memory] : memory_) {
+  for (const auto& [bits, memory] : memory_) {
     context_.driver().cuMemFree(memory);
   }
 }
@@ -40,23 +28,23 @@ CUdeviceptr Coefficients::of(const std::shared_ptr<const ExpandSpec>& spec) {
 }
 
 CUdeviceptr Coefficients::memory_of(const ExpandSpec& spec) {
-  std::vector<float> values = values_of(spec);
-  if (const auto found = memory_.find(values); found != memory_.end()) {
+  std::vector<std::uint32_t> bits = backends::coefficient_bits(spec);
+  if (const auto found = memory_.find(bits); found != memory_.end()) {
     return found->second;
   }
-  const CUdeviceptr memory = upload(values);
-  memory_.emplace(std::move(values), memory);
+  const CUdeviceptr memory = upload(bits);
+  memory_.emplace(std::move(bits), memory);
   return memory;
 }
 
-CUdeviceptr Coefficients::upload(const std::vector<float>& values) {
-  const std::size_t bytes = values.size() * sizeof(float);
+CUdeviceptr Coefficients::upload(const std::vector<std::uint32_t>& bits) {
+  const std::size_t bytes = bits.size() * sizeof(float);
   const Driver& driver = context_.driver();
   CUdeviceptr memory = 0;
   context_.check(driver.cuMemAlloc(&memory, bytes), "cuMemAlloc");
   try {
     const BorrowedStream stream(context_);
-    context_.check(driver.cuMemcpyHtoDAsync(memory, values.data(), bytes, stream.get()),
+    context_.check(driver.cuMemcpyHtoDAsync(memory, bits.data(), bytes, stream.get()),
                    "cuMemcpyHtoDAsync");
     context_.check(driver.cuStreamSynchronize(stream.get()), "cuStreamSynchronize");
   } catch (...) {

@@ -14,7 +14,7 @@ namespace headrace::cuda {
 
 class Context;
 
-/// What expansions multiply by and add, in device memory: once for all specs with the same numbers.
+/// What expansions multiply by and add, in device memory: once for all specs with the same bits.
 /// Kept as long as the context, for giving it back would wait for all work of the device; programs
 /// have few of them.
 ///
@@ -36,12 +36,12 @@ class Coefficients {
     CUdeviceptr memory = 0;
   };
   CUdeviceptr memory_of(const ExpandSpec& spec);
-  CUdeviceptr upload(const std::vector<float>& values);
+  CUdeviceptr upload(const std::vector<std::uint32_t>& bits);
 
   Context& context_;
   std::mutex mutex_;
-  std::map<std::vector<float>, CUdeviceptr> memory_;  // guarded by mutex_
-  std::map<const ExpandSpec*, Known> known_;          // guarded by mutex_; those in use
+  std::map<std::vector<std::uint32_t>, CUdeviceptr> memory_;  // guarded by mutex_; by bits
+  std::map<const ExpandSpec*, Known> known_;                  // guarded by mutex_; those in use
 };
 
 }  // namespace headrace::cuda

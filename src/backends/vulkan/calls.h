@@ -7,6 +7,7 @@
 #define VK_NO_PROTOTYPES  // NOLINT(readability-identifier-naming): a switch of that header
 #include <vulkan/vulkan.h>
 
+// clang-format off: one a line
 #define HEADRACE_VULKAN_LOADER_CALLS(each)                                      \
   each(vkEnumerateInstanceVersion) each(vkEnumerateInstanceExtensionProperties) \
       each(vkCreateInstance)
@@ -17,7 +18,7 @@
           each(vkGetPhysicalDeviceMemoryProperties2)                                           \
               each(vkGetPhysicalDeviceQueueFamilyProperties)                                   \
                   each(vkEnumerateDeviceExtensionProperties) each(vkCreateDevice)              \
-                      each(vkGetDeviceProcAddr)
+                      each(vkGetDeviceProcAddr) each(vkGetPhysicalDeviceExternalBufferProperties)
 
 #define HEADRACE_VULKAN_DEVICE_CALLS(each)                                                         \
   each(vkDestroyDevice) each(vkGetDeviceQueue) each(vkQueueSubmit) each(vkAllocateMemory)          \
@@ -45,3 +46,4 @@
 
 /// Of extensions: null where the device does not have theirs.
 #define HEADRACE_VULKAN_OPTIONAL_CALLS(each) each(vkGetMemoryHostPointerPropertiesEXT)
+// clang-format on

@@ -72,8 +72,29 @@ LogicalDevice::~LogicalDevice() {
   calls_.vkDestroyDevice(handle_, nullptr);
 }
 
+// They are the same for all that are for the same, of any size.
+std::uint32_t LogicalDevice::buffer_memory_types(const Facts& facts) const {
+  const VkBufferCreateInfo info{
+      .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = 1, .usage = kBufferUsage};
+  VkBuffer buffer = VK_NULL_HANDLE;
+  if (const VkResult result = calls_.vkCreateBuffer(handle_, &info, nullptr, &buffer);
+      result != VK_SUCCESS) {
+    throw Error(code_of(result),
+                fmt::format("vkCreateBuffer failed on {}: {}.", facts.info.spec, name_of(result)));
+  }
+  VkMemoryRequirements requirements{};
+  calls_.vkGetBufferMemoryRequirements(handle_, buffer, &requirements);
+  calls_.vkDestroyBuffer(handle_, buffer, nullptr);
+  return requirements.memoryTypeBits;
+}
+
 Context::Context(const Driver& driver, Facts facts)
     : driver_(driver), facts_(std::move(facts)), logical_(driver, facts_) {
+  if (!facts_.choose_memory_types(logical_.buffer_memory_types(facts_))) {
+    throw Error(ErrorCode::unsupported,
+                fmt::format("{} has no memory that the host writes and buffers can have.",
+                            facts_.info.spec));
+  }
   const auto add = [this](const QueueFamily& family, auto& queues) {
     for (std::uint32_t i = 0; i < family.queues; ++i) {
       queues.push_back(std::make_unique<Queue>(*this, family, i));
@@ -87,7 +108,7 @@ Context::Context(const Driver& driver, Facts facts)
 
 void Context::fail(VkResult result, const char* call) {
   if (result == VK_ERROR_DEVICE_LOST) {
-    is_lost_.store(true, std::memory_order_relaxed);
+    give_up();
   }
   throw Error(code_of(result),
               fmt::format("{} failed on {}: {}.", call, facts_.info.spec, name_of(result)));

@@ -32,6 +32,10 @@ class LogicalDevice {
   [[nodiscard]] VkDevice handle() const noexcept { return handle_; }
   [[nodiscard]] const DeviceCalls& calls() const noexcept { return calls_; }
 
+  /// The types of memory that buffer objects can have, a bit each. \throws Error  as the driver
+  /// says.
+  [[nodiscard]] std::uint32_t buffer_memory_types(const Facts& facts) const;
+
  private:
   VkDevice handle_ = VK_NULL_HANDLE;
   DeviceCalls calls_;
@@ -62,6 +66,8 @@ class Context {
   [[noreturn]] void fail(VkResult result, const char* call);
 
   [[nodiscard]] bool is_lost() const noexcept { return is_lost_.load(std::memory_order_relaxed); }
+  /// Takes the device for lost: its driver cannot say what it has done.
+  void give_up() noexcept { is_lost_.store(true, std::memory_order_relaxed); }
   /// \throws Error  `device_lost` once a call has said so.
   void require_alive() const {
     if (is_lost()) [[unlikely]] {
@@ -73,6 +79,9 @@ class Context {
   Queue& next_compute_queue() noexcept;
   /// The one that it copies to and from the host on, in turns; null where there is none apart.
   Queue* next_transfer_queue() noexcept;
+
+  /// The one that the backend's own work goes to, of the streams' as well.
+  Queue& own_queue() noexcept { return *compute_.front(); }
 
   Memory& memory() noexcept { return memory_; }
   [[nodiscard]] const Memory& memory() const noexcept { return memory_; }
@@ -86,7 +95,7 @@ class Context {
   [[noreturn]] void refuse() const;
 
   const Driver& driver_;
-  const Facts facts_;
+  Facts facts_;                  // unchanged once this is made
   const LogicalDevice logical_;  // Outlives what is below, which belongs to it.
   std::atomic<bool> is_lost_{false};
   Memory memory_{*this};

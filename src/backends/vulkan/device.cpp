@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/vulkan/device.h"
 
+#include "backends/vulkan/geometry.h"
 #include "backends/vulkan/stream.h"
 
 namespace headrace::vulkan {
 
 namespace {
-constexpr std::size_t kAlignment =
-    256;  // The most that a device may ask of what shaders are bound to.
 constexpr std::size_t kGranularity = std::size_t{1} << 20;
 }  // namespace
 
 DeviceCaps Device::caps() const {
   return {.unified_memory = context_->facts().info.unified_memory,
-          .alignment = kAlignment,
+          .alignment = kBindAlignment,
           .granularity = kGranularity};
 }
 

@@ -12,9 +12,9 @@ namespace headrace::vulkan {
 
 /// Vulkan's loader, found at run time, and an instance of ours. The calls keep their own names.
 ///
-/// Not volk: that defines every call of Vulkan as a global variable of the call's own name. A
-/// program that is linked to this library and calls Vulkan itself would get those in place of its
-/// own.
+/// Not volk: before VOLK_NAMESPACE, which Debian 12's lacks, that defines every call of Vulkan as a
+/// global variable of the call's own name. A program that is linked to this library and calls
+/// Vulkan itself would get those in place of its own.
 struct Driver {
 #define HEADRACE_VULKAN_MEMBER(name) PFN_##name name = nullptr;
   HEADRACE_VULKAN_LOADER_CALLS(HEADRACE_VULKAN_MEMBER)

@@ -137,8 +137,7 @@ class Expansion {
                            static_cast<std::uint32_t>(channels_),
                            is_moving() ? 1U : 0U,
                            static_cast<std::uint32_t>(part.first_channel),
-                           static_cast<std::uint32_t>(part.written_channels),
-                           0};
+                           static_cast<std::uint32_t>(part.written_channels)};
     const std::uint32_t most = context_.facts().most_groups;
     const std::optional<FastShape> shape = fast_shape(part, from.offset, to.offset);
     if (shape || has_coefficients()) {

@@ -97,9 +97,10 @@ bool find_families(const Question& ask, Facts& facts) {
   return compute.has_value();
 }
 
-/// A memory type with all of `wanted` and as many of `liked` and few of `disliked` as can be; the
-/// first of equals, for drivers list the fastest first.
+/// A memory type among those of `allowed`, a bit each, with all of `wanted` and as many of `liked`
+/// and few of `disliked` as can be; the first of equals, for drivers list the fastest first.
 std::optional<std::uint32_t> find_memory(const VkPhysicalDeviceMemoryProperties& memory,
+                                         std::uint32_t allowed,
                                          VkMemoryPropertyFlags wanted,
                                          VkMemoryPropertyFlags liked,
                                          VkMemoryPropertyFlags disliked) {
@@ -111,7 +112,7 @@ std::optional<std::uint32_t> find_memory(const VkPhysicalDeviceMemoryProperties&
     constexpr VkMemoryPropertyFlags kOdd =
         VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT |
         VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
-    if ((flags & wanted) != wanted || (flags & kOdd) != 0) {
+    if ((allowed >> i & 1U) == 0 || (flags & wanted) != wanted || (flags & kOdd) != 0) {
       continue;
     }
     const int score = ((flags & liked) == liked ? 2 : 0) - ((flags & disliked) != 0 ? 1 : 0);
@@ -129,24 +130,6 @@ constexpr VkMemoryPropertyFlags kHost =
     VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
 constexpr VkMemoryPropertyFlags kCached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
 
-/// On devices that share the host's memory, `gpu` memory is what both see; elsewhere what only the
-/// device sees, for the host reaches the rest of it over the bus.
-bool find_memory_types(VkPhysicalDeviceType type, Facts& facts) {
-  const bool shares =
-      type == VK_PHYSICAL_DEVICE_TYPE_CPU || type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
-  const auto both = find_memory(facts.memory, kDevice | kHost | kCached, 0, 0);
-  if (shares && both) {
-    facts.device_memory_type = facts.host_memory_type = *both;
-    facts.info.unified_memory = true;
-    return true;
-  }
-  const auto device = find_memory(facts.memory, kDevice, 0, kHost);
-  const auto host = find_memory(facts.memory, kHost, kCached, kDevice);
-  facts.device_memory_type = device.value_or(0);
-  facts.host_memory_type = host.value_or(0);
-  return device && host;
-}
-
 void find_extensions(const Question& ask, Facts& facts, bool& can_import) {
   for (const VkExtensionProperties& extension : ask.extensions()) {
     const auto is = [&extension](const char* name) {
@@ -156,6 +139,20 @@ void find_extensions(const Question& ask, Facts& facts, bool& can_import) {
     facts.is_portability_subset |= is("VK_KHR_portability_subset");
     can_import |= is(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   }
+}
+
+/// Whether host memory can be a buffer object's, and how.
+bool find_import(const Question& ask, Facts& facts) {
+  const VkPhysicalDeviceExternalBufferInfo buffer{
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO,
+      .usage = kBufferUsage,
+      .handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT};
+  VkExternalBufferProperties answer{.sType = VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES};
+  ask.driver.vkGetPhysicalDeviceExternalBufferProperties(ask.device, &buffer, &answer);
+  const VkExternalMemoryFeatureFlags features =
+      answer.externalMemoryProperties.externalMemoryFeatures;
+  facts.imports_are_dedicated = (features & VK_EXTERNAL_MEMORY_FEATURE_DEDICATED_ONLY_BIT) != 0;
+  return (features & VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT) != 0;
 }
 
 std::string hex(std::span<const std::uint8_t> bytes) {
@@ -191,7 +188,8 @@ void find_limits(const Question& ask, Facts& facts) {
   facts.most_bytes_bound = std::min<VkDeviceSize>(limits.maxStorageBufferRange, kMostBytesBound);
   facts.most_groups = limits.maxComputeWorkGroupCount[0];
   facts.nanoseconds_a_tick = limits.timestampPeriod;
-  facts.import_alignment = can_import ? import.minImportedHostPointerAlignment : 0;
+  facts.import_alignment =
+      can_import && find_import(ask, facts) ? import.minImportedHostPointerAlignment : 0;
   facts.has_float_controls =
       floats.shaderSignedZeroInfNanPreserveFloat32 == VK_TRUE &&
       floats.shaderRoundingModeRTEFloat32 == VK_TRUE &&
@@ -207,11 +205,13 @@ std::optional<Facts> facts_of(const Driver& driver, VkPhysicalDevice device) {
   }
   Facts facts;
   facts.handle = device;
+  facts.shares_memory = properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU ||
+                        properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
   VkPhysicalDeviceMemoryProperties2 memory{
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
   driver.vkGetPhysicalDeviceMemoryProperties2(device, &memory);
   facts.memory = memory.memoryProperties;
-  if (!find_families(ask, facts) || !find_memory_types(properties.deviceType, facts)) {
+  if (!find_families(ask, facts) || !facts.choose_memory_types(~0U)) {
     return std::nullopt;
   }
   find_limits(ask, facts);
@@ -221,6 +221,17 @@ std::optional<Facts> facts_of(const Driver& driver, VkPhysicalDevice device) {
 }
 
 }  // namespace
+
+bool Facts::choose_memory_types(std::uint32_t allowed) {
+  const auto both = find_memory(memory, allowed, kDevice | kHost | kCached, 0, 0);
+  info.unified_memory = shares_memory && both;
+  const auto device = info.unified_memory ? both : find_memory(memory, allowed, kDevice, 0, kHost);
+  const auto host =
+      info.unified_memory ? both : find_memory(memory, allowed, kHost, kCached, kDevice);
+  device_memory_type = device.value_or(0);
+  host_memory_type = host.value_or(0);
+  return device && host;
+}
 
 std::vector<Facts> Facts::all(const Driver& driver) {
   std::vector<Facts> all;

@@ -11,6 +11,11 @@
 
 namespace headrace::vulkan {
 
+/// What every buffer object is for.
+inline constexpr VkBufferUsageFlags kBufferUsage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                                                   VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+                                                   VK_BUFFER_USAGE_STORAGE_BUFFER_BIT;
+
 /// Queues of one kind: a family of the device's, and how many of its queues are used.
 struct QueueFamily {
   std::uint32_t index = 0;
@@ -25,6 +30,7 @@ struct Facts {
   QueueFamily compute = {};
   std::optional<QueueFamily> transfer = {};  ///< Which copies while the others compute.
   VkPhysicalDeviceMemoryProperties memory = {};
+  bool shares_memory = false;            ///< With the host: an integrated GPU, or a processor.
   std::uint32_t device_memory_type = 0;  ///< For `gpu` and `persistent_gpu`.
   std::uint32_t host_memory_type = 0;    ///< For `cpu`.
   VkDeviceSize most_bytes = 0;           ///< Of one allocation.
@@ -33,10 +39,16 @@ struct Facts {
   std::uint32_t most_groups = 0;         ///< Of one dispatch.
   float nanoseconds_a_tick = 1;          ///< Of timestamps.
   VkDeviceSize import_alignment = 0;     ///< Of host memory that commands may use; 0: of none.
+  bool imports_are_dedicated = false;    ///< Each is of one buffer object, which it names.
   bool has_memory_budget = false;
   bool is_portability_subset = false;
   /// Shaders may be told to round float32 to nearest and to keep the signs of zeros.
   bool has_float_controls = false;
+
+  /// Chooses among the types of memory of which `allowed` has a bit. On devices that share the
+  /// host's memory, `gpu` memory is what both see; elsewhere what only the device sees, for the
+  /// host reaches the rest of it over the bus. \returns Whether there are any.
+  bool choose_memory_types(std::uint32_t allowed);
 
   [[nodiscard]] VkMemoryPropertyFlags flags_of(std::uint32_t memory_type) const {
     return memory.memoryTypes[memory_type].propertyFlags;

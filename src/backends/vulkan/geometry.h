@@ -26,7 +26,8 @@ inline constexpr std::uint32_t kInterleavedPiecesAThread = 4;
 inline constexpr std::uint32_t kMostFastChannels = 32;
 inline constexpr std::uint32_t kTileBytes = 3072;
 
-/// What every device can bind begins at a multiple of this; the rest is told to the shader.
+/// What every device can bind begins at a multiple of this; the rest is told to the shader. Buffer
+/// objects end at one, too, so that shaders may read whole pieces.
 inline constexpr VkDeviceSize kBindAlignment = 256;
 
 /// Elements that a thread converts at a time, where both sides are aligned: 16 bytes of the wider

@@ -4,6 +4,7 @@
 #include "headrace/error.h"
 
 #include "backends/vulkan/context.h"
+#include "backends/vulkan/geometry.h"
 
 #include <fmt/format.h>
 
@@ -18,16 +19,14 @@ namespace {
 constexpr VkExternalMemoryHandleTypeFlagBits kHostMemory =
     VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
 
-/// Buffer objects end at a multiple of this, so that shaders may read whole pieces.
-constexpr VkDeviceSize kGranule = 256;
-
 VkDeviceSize round_up(VkDeviceSize value, VkDeviceSize multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-VkBuffer buffer_of(std::uint64_t handle) {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): that is what it is
-  return reinterpret_cast<VkBuffer>(handle);
+/// Whether a failed import says more than that the driver does not take the memory: NVIDIA's says
+/// that with VK_ERROR_OUT_OF_DEVICE_MEMORY.
+bool is_fault(VkResult result) {
+  return result == VK_ERROR_DEVICE_LOST || result == VK_ERROR_OUT_OF_HOST_MEMORY;
 }
 
 }  // namespace
@@ -43,8 +42,7 @@ class Memory::Making {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .pNext = next,
         .size = size,
-        .usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
-                 VK_BUFFER_USAGE_STORAGE_BUFFER_BIT,
+        .usage = kBufferUsage,
         .sharingMode = facts.transfer ? VK_SHARING_MODE_CONCURRENT : VK_SHARING_MODE_EXCLUSIVE,
         .queueFamilyIndexCount = facts.transfer ? 2U : 0U,
         .pQueueFamilyIndices = families.data()};
@@ -83,6 +81,7 @@ class Memory::Making {
     return static_cast<std::byte*>(host);
   }
 
+  [[nodiscard]] VkBuffer buffer() const noexcept { return buffer_; }
   [[nodiscard]] std::uint64_t handle() const noexcept {
     return reinterpret_cast<std::uint64_t>(buffer_);
   }
@@ -103,9 +102,13 @@ MemoryBlock Memory::allocate(DeviceType device_type, std::size_t size) {
   const Facts& facts = context_.facts();
   const std::uint32_t type =
       device_type == DeviceType::cpu ? facts.host_memory_type : facts.device_memory_type;
-  require_room(type, size);
-  Making making(context_, round_up(size, kGranule), nullptr);
-  const VkResult result = making.allocate(type, making.requirements().size, nullptr);
+  require_size(size);
+  Making making(context_, round_up(size, kBindAlignment), nullptr);
+  const VkDeviceSize whole = making.requirements().size;
+  const std::scoped_lock one_at_a_time(allocating_);
+  require_count();
+  require_budget(type, whole);
+  const VkResult result = making.allocate(type, whole, nullptr);
   if (result != VK_SUCCESS) {
     fail_to_allocate(result, type, size);
   }
@@ -116,9 +119,10 @@ MemoryBlock Memory::allocate(DeviceType device_type, std::size_t size) {
   return keep(making, 0, host, size);
 }
 
-/// Refuses what the driver may not refuse: more than its heap has room for may be paged out, and
-/// more allocations than it can follow are undefined.
-void Memory::require_room(std::uint32_t memory_type, std::size_t size) {
+// The driver may not refuse these: more than its heap has room for may be paged out, and more
+// allocations than it can follow are undefined.
+
+void Memory::require_size(VkDeviceSize size) const {
   const Facts& facts = context_.facts();
   if (size > facts.most_bytes) {
     throw Error(ErrorCode::out_of_memory,
@@ -127,15 +131,21 @@ void Memory::require_room(std::uint32_t memory_type, std::size_t size) {
                             facts.most_bytes,
                             size));
   }
-  {
-    const std::scoped_lock lock(mutex_);
-    if (allocations_.size() >= facts.most_allocations) {
-      throw Error(ErrorCode::out_of_memory,
-                  fmt::format("{} has {} allocations, which is as many as it can have.",
-                              facts.info.spec,
-                              allocations_.size()));
-    }
+}
+
+void Memory::require_count() const {
+  const Facts& facts = context_.facts();
+  const std::scoped_lock lock(mutex_);
+  if (allocations_.size() >= facts.most_allocations) {
+    throw Error(ErrorCode::out_of_memory,
+                fmt::format("{} has {} allocations, which is as many as it can have.",
+                            facts.info.spec,
+                            allocations_.size()));
   }
+}
+
+void Memory::require_budget(std::uint32_t memory_type, VkDeviceSize size) const {
+  const Facts& facts = context_.facts();
   if (!facts.has_memory_budget) {
     return;
   }
@@ -202,6 +212,31 @@ void Memory::release(const MemoryBlock& block) noexcept {
   context_.calls().vkFreeMemory(context_.device(), allocation.memory, nullptr);
 }
 
+/// A type of memory that the device can use `size` bytes at `memory` as, or
+/// facts().memory.memoryTypeCount. \throws Error  as the driver says, but for memory that it does
+/// not take.
+std::uint32_t Memory::type_for_import(const Making& making, void* memory, VkDeviceSize size) {
+  const Facts& facts = context_.facts();
+  VkMemoryHostPointerPropertiesEXT allowed{
+      .sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT};
+  const VkResult result = context_.calls().vkGetMemoryHostPointerPropertiesEXT(
+      context_.device(), kHostMemory, memory, &allowed);
+  if (is_fault(result)) {
+    context_.fail(result, "vkGetMemoryHostPointerPropertiesEXT");
+  }
+  if (result != VK_SUCCESS || making.requirements().size > size) {
+    return facts.memory.memoryTypeCount;
+  }
+  const std::uint32_t types = allowed.memoryTypeBits & making.requirements().memoryTypeBits;
+  std::uint32_t type = 0;
+  while (type < facts.memory.memoryTypeCount &&
+         ((types >> type & 1U) == 0 ||
+          (facts.flags_of(type) & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) == 0)) {
+    ++type;
+  }
+  return type;
+}
+
 MemoryBlock Memory::import(std::byte* memory, std::size_t size) {
   context_.require_alive();
   const Facts& facts = context_.facts();
@@ -216,8 +251,7 @@ MemoryBlock Memory::import(std::byte* memory, std::size_t size) {
   if (facts.import_alignment == 0) {
     refuse("it uses no memory of the host's in place");
   }
-  const auto address = reinterpret_cast<std::uintptr_t>(memory);
-  const VkDeviceSize begin = address % facts.import_alignment;
+  const VkDeviceSize begin = reinterpret_cast<std::uintptr_t>(memory) % facts.import_alignment;
   const VkDeviceSize whole = round_up(begin + size, facts.import_alignment);
   if (facts.import_alignment > static_cast<VkDeviceSize>(sysconf(_SC_PAGESIZE)) &&
       (begin != 0 || whole != size)) {
@@ -225,28 +259,22 @@ MemoryBlock Memory::import(std::byte* memory, std::size_t size) {
   }
   const VkExternalMemoryBufferCreateInfo external{
       .sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO, .handleTypes = kHostMemory};
+  Making making(context_, whole, &external);
+  const std::uint32_t type = type_for_import(making, memory - begin, whole);
+  if (type == facts.memory.memoryTypeCount) {
+    refuse("the driver does not take it");
+  }
+  const VkMemoryDedicatedAllocateInfo dedicated{
+      .sType = VK_STRUCTURE_TYPE_MEMORY_DEDICATED_ALLOCATE_INFO, .buffer = making.buffer()};
   const VkImportMemoryHostPointerInfoEXT import{
       .sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
+      .pNext = facts.imports_are_dedicated ? &dedicated : nullptr,
       .handleType = kHostMemory,
       .pHostPointer = memory - begin};
-  VkMemoryHostPointerPropertiesEXT allowed{
-      .sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT};
-  const VkResult known = context_.calls().vkGetMemoryHostPointerPropertiesEXT(
-      context_.device(), kHostMemory, import.pHostPointer, &allowed);
-  Making making(context_, whole, &external);
-  const std::uint32_t types = allowed.memoryTypeBits & making.requirements().memoryTypeBits;
-  std::uint32_t type = 0;
-  while (type < facts.memory.memoryTypeCount &&
-         ((types >> type & 1U) == 0 ||
-          (facts.flags_of(type) & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) == 0)) {
-    ++type;
-  }
-  const VkResult result = known != VK_SUCCESS                    ? known
-                          : type == facts.memory.memoryTypeCount ? VK_ERROR_INVALID_EXTERNAL_HANDLE
-                          : making.requirements().size > whole
-                              ? VK_ERROR_INVALID_EXTERNAL_HANDLE
-                              : making.allocate(type, whole, &import);
-  if (result == VK_ERROR_DEVICE_LOST) {
+  const std::scoped_lock one_at_a_time(allocating_);
+  require_count();
+  const VkResult result = making.allocate(type, whole, &import);
+  if (is_fault(result)) {
     context_.fail(result, "vkAllocateMemory");
   }
   if (result != VK_SUCCESS) {

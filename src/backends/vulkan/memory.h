@@ -22,10 +22,16 @@ struct Place {
   bool is_host_visible = false;
 };
 
+/// The buffer object that a block's handle is.
+inline VkBuffer buffer_of(std::uint64_t handle) {
+  return reinterpret_cast<VkBuffer>(handle);  // NOLINT(performance-no-int-to-ptr): it is one
+}
+
 /// The memory of one device: each block is an allocation with a buffer object that covers it, which
 /// all queues share.
 ///
-/// Threads: safe from any thread.
+/// Threads: safe from any thread. Allocations follow each other: what each may have depends on
+/// those before.
 class Memory {
  public:
   explicit Memory(Context& context) : context_(context) {}
@@ -57,11 +63,15 @@ class Memory {
     VkDeviceSize begin = 0;  ///< Of the block in its buffer object.
   };
 
-  void require_room(std::uint32_t memory_type, std::size_t size);
+  void require_size(VkDeviceSize size) const;
+  void require_count() const;
+  void require_budget(std::uint32_t memory_type, VkDeviceSize size) const;
   [[noreturn]] void fail_to_allocate(VkResult result, std::uint32_t memory_type, std::size_t size);
+  std::uint32_t type_for_import(const Making& making, void* memory, VkDeviceSize size);
   MemoryBlock keep(Making& making, VkDeviceSize begin, std::byte* host, std::size_t size);
 
   Context& context_;
+  std::mutex allocating_;  // before mutex_
   mutable std::mutex mutex_;
   std::unordered_map<std::uint64_t, Allocation> allocations_;  // guarded by mutex_
   std::atomic<std::size_t> imports_{0};                        // that do not begin at a page

@@ -21,7 +21,7 @@ void Once::run() {
   recording_->end();
   const auto timeline = std::make_shared<Timeline>(context_);
   const std::uint64_t done = timeline->begin() + 1;
-  context_.next_compute_queue().submit({}, recording_->commands(), {timeline, done});
+  context_.own_queue().submit({}, recording_->commands(), {timeline, done});
   timeline->settle(done);
   context_.require_alive();
 }

@@ -53,9 +53,13 @@ Replays::Place Replays::find_idle(std::uint32_t family) {
   if (replays_.size() >= kMostReplays) {
     for (auto oldest = replays_.end(); oldest != replays_.begin();) {
       --oldest;
-      if (oldest->recording->family() == family && timeline_.has_reached(oldest->value)) {
+      if (oldest->recording->family() != family) {
+        continue;
+      }
+      if (timeline_.has_reached(oldest->value)) {
         return oldest;
       }
+      break;  // The others are done later.
     }
   }
   std::unique_ptr<Recording> recording = context_.recordings().take(family);

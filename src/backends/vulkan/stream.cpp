@@ -87,30 +87,41 @@ void Stream::submit_operations(std::span<const Operation> operations) {
   }
 }
 
+/// What others submit to the queue by its handle is ordered by that queue alone.
 Queue& Stream::queue_for(const Operation& operation) const {
-  return transfer_ != nullptr && is_transfer(operation) ? *transfer_ : compute_;
+  return transfer_ != nullptr && !is_known_ && is_transfer(operation) ? *transfer_ : compute_;
 }
 
+/// Throws before the work is submitted or not at all.
 void Stream::submit_to(Queue& queue, VkCommandBuffer commands) {
+  let_go_of_waits();
   if (last_ != nullptr && last_ != &queue) {
     waits_.push_back({timeline_, submitted_});
   }
-  held_.push_back({submitted_ + 1, {}});
+  if (const std::optional<TimelinePoint> upload = context_->coefficients().pending()) {
+    waits_.push_back(*upload);
+  }
+  const bool holds = !waits_.empty();
+  if (holds) {
+    held_.push_back({submitted_ + 1, {}});
+  }
   queue.submit(waits_, commands, {timeline_, submitted_ + 1});
   ++submitted_;
   last_ = &queue;
-  held_.back().waits.swap(waits_);
-  while (timeline_->has_reached(held_.front().value)) {
+  if (holds) {
+    held_.back().waits.swap(waits_);
+  }
+}
+
+void Stream::let_go_of_waits() {
+  while (!held_.empty() && timeline_->has_reached(held_.front().value)) {
     held_.pop_front();
-    if (held_.empty()) {
-      break;
-    }
   }
 }
 
 void Stream::signal(MarkerSerial serial) {
   context_->require_alive();
-  if (!waits_.empty() || is_known_.load(std::memory_order_relaxed)) {
+  if (!waits_.empty() || is_known_) {
     submit_to(compute_, VK_NULL_HANDLE);
   }
   markers_.add({serial, submitted_, keeper_.kept()});
@@ -146,10 +157,18 @@ void Stream::wait_for(BackendStream& producer, MarkerSerial serial) {
   } else {
     known->value = std::max(known->value, marker->value);
   }
+  if (is_known_) {
+    submit_to(compute_, VK_NULL_HANDLE);
+  }
 }
 
 NativeHandle Stream::native_handle() {
-  is_known_.store(true, std::memory_order_relaxed);
+  if (!is_known_ && !context_->is_lost()) {
+    if (!waits_.empty() || (last_ != nullptr && last_ != &compute_)) {
+      submit_to(compute_, VK_NULL_HANDLE);
+    }
+    is_known_ = true;
+  }
   return {HandleKind::stream, reinterpret_cast<std::uint64_t>(compute_.handle()), 0};
 }
 

@@ -10,7 +10,6 @@
 #include "backends/vulkan/replays.h"
 #include "backends/vulkan/timeline.h"
 
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -36,8 +35,9 @@ class Stream final : public BackendStream {
   MarkerSerial completed() override;
   bool wait(MarkerSerial serial, std::chrono::nanoseconds timeout) override;
   void wait_for(BackendStream& producer, MarkerSerial serial) override;
-  /// The queue that it computes on. Work that goes there by other ways is behind the stream's own,
-  /// and before what the stream is given later.
+  /// The queue that it computes on, and copies on from then on. Work that goes there by other ways
+  /// begins behind the stream's own and what that waits for; what the stream is given later comes
+  /// behind it and sees what it wrote. To see what the stream wrote, it begins with a barrier.
   [[nodiscard]] NativeHandle native_handle() override;
   [[nodiscard]] bool is_private() const override { return true; }
 
@@ -52,14 +52,15 @@ class Stream final : public BackendStream {
   void submit_kept(std::shared_ptr<Submission> submission);
   void submit_operations(std::span<const Operation> operations);
   void submit_to(Queue& queue, VkCommandBuffer commands);
+  void let_go_of_waits();
 
   const std::shared_ptr<Context> context_;
   const std::shared_ptr<Timeline> timeline_;
   Queue& compute_;
-  Queue* const transfer_;                      // null: compute_ copies, too
-  mutable std::atomic<bool> is_known_{false};  // somebody outside has, or had, its handle
+  Queue* const transfer_;  // null: compute_ copies, too
   Markers markers_;
   // Of the submitting thread's:
+  bool is_known_ = false;             // somebody outside has, or had, its handle
   std::uint64_t submitted_;           // what the timeline reaches when all is done
   Queue* last_ = nullptr;             // where the last submission went
   std::vector<TimelinePoint> waits_;  // of the next submission

@@ -15,7 +15,8 @@ namespace {
 constexpr std::chrono::microseconds kSpin(100);
 /// How long it sleeps at a time. A lost device may wake nobody.
 constexpr std::chrono::milliseconds kSlice(50);
-/// How soon a wait is tried again that must not fail, and how often.
+/// How soon a wait is tried again that must not fail, and how often: then the device is taken for
+/// lost.
 constexpr std::chrono::milliseconds kRetry(1);
 constexpr int kTries = 1000;
 
@@ -28,6 +29,7 @@ TimelineSemaphores::~TimelineSemaphores() {
 }
 
 TimelineSemaphore TimelineSemaphores::take() {
+  context_.require_alive();  // Those of a lost one may never reach what they were to.
   const std::scoped_lock lock(mutex_);
   if (!idle_.empty()) {
     const TimelineSemaphore taken = idle_.back();
@@ -104,6 +106,7 @@ void Timeline::settle(std::uint64_t value) noexcept {
       std::this_thread::sleep_for(kRetry);
     }
   }
+  context_.give_up();
 }
 
 void Timeline::sleep(std::uint64_t value, std::chrono::nanoseconds timeout) {

@@ -63,8 +63,8 @@ class Timeline {
   std::uint64_t reached();
   /// Waits until `value` is reached, at most `timeout`. \returns Whether it is.
   bool wait(std::uint64_t value, std::chrono::nanoseconds timeout);
-  /// Waits before what the work uses is let go: also when the driver fails at that for a while. Not
-  /// for a lost device.
+  /// Waits before what the work uses is let go, also when the driver fails at that for a while: for
+  /// a second, then the device is lost. Not for a lost device.
   void settle(std::uint64_t value) noexcept;
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The coefficients of an expansion: from byte `coefficient_offset` on, a scale for each channel and
-// then a bias for each. And the parameters of both shaders that expand.
+// The coefficients of an expansion: a scale for each channel and then a bias for each. And the
+// parameters of both shaders that expand.
 
 layout(std430, set = 0, binding = 2) restrict readonly buffer Coefficients {
   uint coefficients[];
@@ -15,11 +15,9 @@ layout(push_constant) uniform Parameters {
   uint to_planar;          // 1: the target is samples x written_channels x pixels.
   uint first_channel;      // Of those written; or, if not planar, the channel of the first element.
   uint written_channels;   // If not planar, `channels`.
-  uint coefficient_offset;
 };
 
 // Scale and bias.
 uvec2 coefficients_of(uint channel) {
-  const uint at = coefficient_offset / 4u + channel;
-  return uvec2(coefficients[at], coefficients[at + channels]);
+  return uvec2(coefficients[channel], coefficients[channels + channel]);
 }
