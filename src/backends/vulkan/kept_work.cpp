@@ -73,11 +73,15 @@ KeptWork::KeptWork(std::shared_ptr<Context> context,
       submission_(std::move(submission)),
       recorded_(std::move(recorded)) {}
 
-/// Of work that was never submitted, done as well.
 KeptWork::~KeptWork() {
   if (recorded_.recording) {
     context_->recordings().give_back(std::move(recorded_.recording));
   }
+}
+
+void KeptWork::cancel() noexcept {
+  done_.value = 0;
+  recorded_.spans.clear();
 }
 
 /// Nothing here has anybody to throw to: a lost device has told those who wait, and spans that

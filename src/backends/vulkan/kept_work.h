@@ -44,13 +44,15 @@ class KeptWork final : public backends::Kept {
   KeptWork& operator=(const KeptWork&) = delete;
   ~KeptWork() override;
 
+  /// Says that its work was not submitted after all: it is dropped, but not waited for.
+  void cancel() noexcept;
   void finish() noexcept override;
 
  private:
   void trace() const;
 
   const std::shared_ptr<Context> context_;
-  const TimelinePoint done_;
+  TimelinePoint done_;
   const std::shared_ptr<Submission> submission_;
   Recorded recorded_;
 };

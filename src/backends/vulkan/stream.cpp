@@ -65,13 +65,22 @@ void Stream::submit_kept(std::shared_ptr<Submission> submission) {
   submission->prepared = nullptr;
   const VkCommandBuffer commands =
       recorded->recording ? recorded->recording->commands() : VK_NULL_HANDLE;
-  backends::KeptOne kept;
-  kept.push_back(std::make_unique<KeptWork>(context_,
-                                            TimelinePoint{timeline_, submitted_ + 1},
-                                            std::move(submission),
-                                            std::move(*recorded)));
   keeper_.start();
-  submit_to(compute_, commands);
+  auto work = std::make_unique<KeptWork>(context_,
+                                         TimelinePoint{timeline_, submitted_ + 1},
+                                         std::move(submission),
+                                         std::move(*recorded));
+  KeptWork& kept_work = *work;
+  backends::KeptOne kept;
+  kept.push_back(std::move(work));
+  try {
+    submit_to(compute_, commands);
+  } catch (...) {
+    // Here locks are held that what launches hold may want as it goes.
+    kept_work.cancel();
+    keeper_.keep(std::move(kept));
+    throw;
+  }
   keeper_.keep(std::move(kept));
 }
 
