@@ -58,6 +58,7 @@
   CALL(CmdCopyBuffer)                              \
   CALL(CmdFillBuffer)                              \
   CALL(CmdUpdateBuffer)                            \
+  CALL(CmdDispatch)                                \
   CALL(CmdDispatchIndirect)                        \
   CALL(CmdBindPipeline)                            \
   CALL(CmdBindDescriptorSets)                      \
@@ -91,7 +92,6 @@
   CALL(GetQueryPoolResults)                      \
   CALL(ResetQueryPool)                           \
   CALL(GetBufferDeviceAddress)                   \
-  CALL(CmdDispatch)                              \
   CALL(CmdPushConstants)                         \
   CALL(CmdResetQueryPool)                        \
   CALL(CmdWriteTimestamp)                        \

@@ -16,12 +16,26 @@ void clear_recording(Device& device, VkCommandBuffer commands) {
   recording = Recording{.pool = recording.pool};
 }
 
-/// Notes that a command buffer uses buffers.
-void note_buffers(Device& device,
-                  VkCommandBuffer commands,
-                  std::initializer_list<VkBuffer> buffers) {
+/// Notes that a command buffer uses a buffer.
+void note_access(Device& device, VkCommandBuffer commands, const Access& access) {
   const std::scoped_lock held(lock());
-  device.recordings[commands].buffers.insert(buffers);
+  Recording& recording = device.recordings[commands];
+  recording.buffers.insert(access.buffer);
+  recording.accesses.push_back(access);
+}
+
+/// Notes what a dispatch does with what is bound.
+void note_dispatch(Device& device, VkCommandBuffer commands) {
+  const std::scoped_lock held(lock());
+  Recording& recording = device.recordings[commands];
+  const ShaderUses& uses = device.pipelines[recording.bound_pipeline];
+  for (const auto& [number, set] : recording.bound_sets) {
+    for (const auto& [place, info] : device.sets[set].buffers) {
+      if (const auto use = uses.find({number, place.first}); use != uses.end()) {
+        recording.accesses.push_back(access_to(info.buffer, info.offset, info.range, use->second));
+      }
+    }
+  }
 }
 
 /// Notes that families hand a buffer over.
@@ -156,7 +170,11 @@ void layer_CmdCopyBuffer(VkCommandBuffer commands,
                          std::uint32_t count,
                          const VkBufferCopy* regions) {
   Device& device = device_of(commands);
-  note_buffers(device, commands, {source, target});
+  for (std::uint32_t index = 0; index < count; ++index) {
+    const VkBufferCopy& region = regions[index];
+    note_access(device, commands, access_to(source, region.srcOffset, region.size, false));
+    note_access(device, commands, access_to(target, region.dstOffset, region.size, true));
+  }
   device.next.CmdCopyBuffer(commands, source, target, count, regions);
 }
 
@@ -166,7 +184,7 @@ void layer_CmdFillBuffer(VkCommandBuffer commands,
                          VkDeviceSize size,
                          std::uint32_t value) {
   Device& device = device_of(commands);
-  note_buffers(device, commands, {target});
+  note_access(device, commands, access_to(target, offset, size, true));
   device.next.CmdFillBuffer(commands, target, offset, size, value);
 }
 
@@ -176,13 +194,24 @@ void layer_CmdUpdateBuffer(VkCommandBuffer commands,
                            VkDeviceSize size,
                            const void* data) {
   Device& device = device_of(commands);
-  note_buffers(device, commands, {target});
+  note_access(device, commands, access_to(target, offset, size, true));
   device.next.CmdUpdateBuffer(commands, target, offset, size, data);
+}
+
+void layer_CmdDispatch(VkCommandBuffer commands,
+                       std::uint32_t x,
+                       std::uint32_t y,
+                       std::uint32_t z) {
+  Device& device = device_of(commands);
+  note_dispatch(device, commands);
+  device.next.CmdDispatch(commands, x, y, z);
 }
 
 void layer_CmdDispatchIndirect(VkCommandBuffer commands, VkBuffer buffer, VkDeviceSize offset) {
   Device& device = device_of(commands);
-  note_buffers(device, commands, {buffer});
+  note_access(
+      device, commands, access_to(buffer, offset, sizeof(VkDispatchIndirectCommand), false));
+  note_dispatch(device, commands);
   device.next.CmdDispatchIndirect(commands, buffer, offset);
 }
 
@@ -193,6 +222,7 @@ void layer_CmdBindPipeline(VkCommandBuffer commands,
   {
     const std::scoped_lock held(lock());
     device.recordings[commands].pipelines.insert(pipeline);
+    device.recordings[commands].bound_pipeline = pipeline;
   }
   device.next.CmdBindPipeline(commands, point, pipeline);
 }
@@ -207,9 +237,16 @@ void layer_CmdBindDescriptorSets(VkCommandBuffer commands,
                                  std::uint32_t offset_count,
                                  const std::uint32_t* offsets) {
   Device& device = device_of(commands);
+  if (offset_count != 0) {
+    violate("vkCmdBindDescriptorSets: this layer does not follow dynamic offsets");
+  }
   {
     const std::scoped_lock held(lock());
-    device.recordings[commands].sets.insert(sets, sets + count);
+    Recording& recording = device.recordings[commands];
+    recording.sets.insert(sets, sets + count);
+    for (std::uint32_t index = 0; index < count; ++index) {
+      recording.bound_sets[first + index] = sets[index];
+    }
   }
   device.next.CmdBindDescriptorSets(
       commands, point, layout, first, count, sets, offset_count, offsets);

@@ -18,8 +18,7 @@ void write(Device& device, const VkWriteDescriptorSet& written) {
   }
   auto& buffers = device.sets[written.dstSet].buffers;
   for (std::uint32_t index = 0; index < written.descriptorCount; ++index) {
-    buffers[{written.dstBinding, written.dstArrayElement + index}] =
-        written.pBufferInfo[index].buffer;
+    buffers[{written.dstBinding, written.dstArrayElement + index}] = written.pBufferInfo[index];
   }
 }
 

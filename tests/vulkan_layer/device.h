@@ -5,6 +5,7 @@
 #include "vulkan_layer/calls.h"
 #include "vulkan_layer/in_flight.h"
 #include "vulkan_layer/instance.h"
+#include "vulkan_layer/shader_uses.h"
 
 #include <atomic>
 #include <map>
@@ -47,11 +48,15 @@ struct Recording {
   std::set<VkBuffer> buffers{};
   std::set<VkDescriptorSet> sets{};
   std::set<VkPipeline> pipelines{};
+  std::vector<Access> accesses{};
+  VkPipeline bound_pipeline = VK_NULL_HANDLE;             ///< That dispatches to come use.
+  std::map<std::uint32_t, VkDescriptorSet> bound_sets{};  ///< Likewise, by number.
 };
 
 struct DescriptorSet {
   VkDescriptorPool pool = VK_NULL_HANDLE;
-  std::map<std::pair<std::uint32_t, std::uint32_t>, VkBuffer> buffers;  ///< By binding and element.
+  /// By binding and element.
+  std::map<std::pair<std::uint32_t, std::uint32_t>, VkDescriptorBufferInfo> buffers;
 };
 
 /// The lock guards what is not said to be guarded otherwise or to stay as it is.
@@ -81,6 +86,8 @@ struct Device {
   std::map<VkBuffer, Buffer> buffers;
   std::map<VkCommandBuffer, Recording> recordings;
   std::map<VkDescriptorSet, DescriptorSet> sets;
+  std::map<VkShaderModule, ShaderUses> modules;
+  std::map<VkPipeline, ShaderUses> pipelines;
   std::map<VkSemaphore, std::uint64_t> promised;  ///< What timelines reach by what was submitted.
   InFlight in_flight;
 };

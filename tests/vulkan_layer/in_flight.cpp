@@ -54,6 +54,15 @@ void InFlight::saw_idle(const void* queue) {
   drop(last);
 }
 
+const Submission* InFlight::fulfilling(const TimelineValue& wait) const {
+  if (is_seen(wait)) {
+    return nullptr;
+  }
+  const auto found = std::ranges::find_if(
+      submissions_, [&](const Submission& each) { return fulfils(each, wait); });
+  return found == submissions_.end() ? nullptr : &*found;
+}
+
 std::optional<std::uint64_t> InFlight::user_of(std::uint64_t handle) const {
   const auto found = std::ranges::find_if(
       submissions_, [&](const Submission& each) { return each.uses.contains(handle); });
@@ -99,10 +108,9 @@ std::vector<std::uint64_t> InFlight::done_before(const Submission& done) const {
         earlier.push_back(each.number);
       }
     }
-    const auto fulfilling = std::ranges::find_if(
-        submissions_, [&](const Submission& each) { return fulfils(each, wait); });
-    if (fulfilling != submissions_.end() && fulfilling->number < done.number) {
-      earlier.push_back(fulfilling->number);
+    const Submission* ending = fulfilling(wait);
+    if (ending != nullptr && ending->number < done.number) {
+      earlier.push_back(ending->number);
     }
   }
   return earlier;

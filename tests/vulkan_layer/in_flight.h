@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "vulkan_layer/access.h"
 #include "vulkan_layer/api.h"
 
 #include <cstdint>
@@ -23,6 +24,8 @@ struct Submission {
   std::vector<TimelineValue> waits;
   std::vector<TimelineValue> signals;
   std::set<std::uint64_t> uses;  ///< Handles of whatever must stay as it is until it is done.
+  std::vector<Access> accesses;
+  QueueClock clock;  ///< What is done before it begins.
 };
 
 /// The submissions of a device that the program does not know to be done, whether they are or not.
@@ -40,6 +43,12 @@ class InFlight {
   void saw_all() { submissions_.clear(); }
   /// A semaphore is no more.
   void forget(VkSemaphore semaphore) { seen_.erase(semaphore); }
+
+  /// By number.
+  [[nodiscard]] const std::list<Submission>& submissions() const { return submissions_; }
+
+  /// The submission whose signal ends a wait; null when the program saw the value.
+  [[nodiscard]] const Submission* fulfilling(const TimelineValue& wait) const;
 
   /// The number of a submission that may still use an object, if there is one.
   [[nodiscard]] std::optional<std::uint64_t> user_of(std::uint64_t handle) const;

@@ -57,40 +57,8 @@ std::string live_objects_of(const Device& device) {
 HEADRACE_VULKAN_LAYER_OBJECT(Fence, "fence")
 HEADRACE_VULKAN_LAYER_OBJECT(DescriptorSetLayout, "descriptor set layout")
 HEADRACE_VULKAN_LAYER_OBJECT(PipelineLayout, "pipeline layout")
-HEADRACE_VULKAN_LAYER_OBJECT(ShaderModule, "shader module")
 HEADRACE_VULKAN_LAYER_OBJECT(PipelineCache, "pipeline cache")
 HEADRACE_VULKAN_LAYER_OBJECT(QueryPool, "query pool")
 #undef HEADRACE_VULKAN_LAYER_OBJECT
-
-VkResult layer_CreateComputePipelines(VkDevice handle,
-                                      VkPipelineCache cache,
-                                      std::uint32_t count,
-                                      const VkComputePipelineCreateInfo* infos,
-                                      const VkAllocationCallbacks* allocator,
-                                      VkPipeline* made) {
-  Device& device = device_of(handle);
-  VkResult result = VK_SUCCESS;
-  {
-    const std::scoped_lock submitting(device.submitting);
-    wait_for_rest(device);
-    result = device.next.CreateComputePipelines(handle, cache, count, infos, allocator, made);
-  }
-  for (std::uint32_t index = 0; index < count; ++index) {
-    if (made[index] != VK_NULL_HANDLE) {
-      add_object(device, made[index], "pipeline");
-    }
-  }
-  return result;
-}
-
-void layer_DestroyPipeline(VkDevice handle,
-                           VkPipeline pipeline,
-                           const VkAllocationCallbacks* allocator) {
-  Device& device = device_of(handle);
-  remove_object(device, pipeline, "vkDestroyPipeline");
-  const std::scoped_lock submitting(device.submitting);
-  wait_for_rest(device);
-  device.next.DestroyPipeline(handle, pipeline, allocator);
-}
 
 }  // namespace headrace::vulkan_layer

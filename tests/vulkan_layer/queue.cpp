@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Submissions: each goes to the driver's one queue, with a number that says when it is done.
 #include "vulkan_layer/objects.h"
+#include "vulkan_layer/queue_order.h"
 
 #include <algorithm>
 
@@ -84,8 +85,8 @@ std::set<VkBuffer> buffers_of(const Device& device, const Recording& recording) 
   for (const VkDescriptorSet set : recording.sets) {
     const auto known = device.sets.find(set);
     if (known != device.sets.end()) {
-      for (const auto& [place, buffer] : known->second.buffers) {
-        all.insert(buffer);
+      for (const auto& [place, info] : known->second.buffers) {
+        all.insert(info.buffer);
       }
     }
   }
@@ -106,8 +107,10 @@ bool is_out_of_family(Buffer& buffer, std::uint32_t family) {
 int add_recording(Device& device,
                   VkCommandBuffer commands,
                   std::uint32_t family,
-                  std::set<std::uint64_t>& uses) {
+                  Submission& note) {
   const Recording& recording = device.recordings[commands];
+  std::set<std::uint64_t>& uses = note.uses;
+  note.accesses.insert(note.accesses.end(), recording.accesses.begin(), recording.accesses.end());
   uses.insert({number_of(commands), number_of(recording.pool)});
   for (const VkPipeline pipeline : recording.pipelines) {
     uses.insert(number_of(pipeline));
@@ -128,12 +131,12 @@ int add_recording(Device& device,
 void add_recordings(Device& device,
                     std::uint32_t family,
                     const VkSubmitInfo& info,
-                    std::set<std::uint64_t>& uses) {
+                    Submission& note) {
   int out_of_family = 0;
   {
     const std::scoped_lock held(lock());
     for (std::uint32_t index = 0; index < info.commandBufferCount; ++index) {
-      out_of_family += add_recording(device, info.pCommandBuffers[index], family, uses);
+      out_of_family += add_recording(device, info.pCommandBuffers[index], family, note);
     }
   }
   if (out_of_family != 0) {
@@ -148,7 +151,7 @@ Submission note_of(Device& device, const Queue& queue, const RealSubmission& cop
   Submission note;
   note.number = device.submitted + 1;
   note.queue = &queue;
-  add_recordings(device, queue.family, copy.info, note.uses);
+  add_recordings(device, queue.family, copy.info, note);
   const std::scoped_lock held(lock());
   for (std::size_t index = 0; index < copy.waits.size(); ++index) {
     note.uses.insert(number_of(copy.waits[index]));
@@ -181,10 +184,24 @@ void check_waits(Device& device, const Submission& note) {
   }
 }
 
+/// Sets its clock. The driver's one queue has an order that the program may not count on.
+void check_order(Device& device, Submission& note) {
+  std::optional<std::string> unordered;
+  {
+    const std::scoped_lock held(lock());
+    note.clock = clock_of(device.in_flight, note);
+    unordered = unordered_use(device.in_flight, note);
+  }
+  if (unordered) {
+    violate("vkQueueSubmit: " + *unordered);
+  }
+}
+
 /// Numbers a submission and remembers it. `submitting` is held.
 void accept(Device& device, Queue& queue, VkFence fence, bool is_last, RealSubmission& copy) {
   Submission note = note_of(device, queue, copy);
   check_waits(device, note);
+  check_order(device, note);
   note.fence = is_last ? fence : VK_NULL_HANDLE;
   if (note.fence != VK_NULL_HANDLE) {
     note.uses.insert(number_of(fence));
