@@ -23,7 +23,7 @@ struct Control {
   void (*reset)();
   /// Calls of `name` since the last reset.
   int (*calls)(const std::string& name);
-  /// Names of all calls made since the last reset, in the order of the first of each.
+  /// Names of all calls made since the last reset that may fail, in the order of the first of each.
   std::vector<std::string> (*called)();
 
   /// Loses every device that is there: each call of it that can say so does, waits end with that.

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -127,12 +128,25 @@ inline Command launch(std::function<void(NativeHandle)> function) {
   return {LaunchCommand{std::move(function)}, "launch"};
 }
 
+/// Skips the test for want of the layer, or fails it when the environment says with
+/// HEADRACE_REQUIRE_BACKENDS=cuda,vulkan that there must be such devices.
+inline void skip_or_fail() {
+  const char* required = std::getenv("HEADRACE_REQUIRE_BACKENDS");
+  std::istringstream names(required == nullptr ? "" : required);
+  for (std::string one; std::getline(names, one, ',');) {
+    if (one == "vulkan") {
+      FAIL() << "vulkan is required, but has no device of the tests' own layer";
+    }
+  }
+  GTEST_SKIP() << "the tests' own Vulkan layer is not loaded";
+}
+
 /// A device of the backend's. After each test no memory of it is left and nothing wrong was done.
-class VulkanTest : public testing::Test {
+class VulkanTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (backend_->devices().empty() || vulkan_layer::control() == nullptr) {
-      GTEST_SKIP() << "the tests' own Vulkan layer is not loaded";
+      return skip_or_fail();
     }
     layer_ = vulkan_layer::control();
     device_ = backend_->open(0);
@@ -151,7 +165,7 @@ class VulkanTest : public testing::Test {
     // A lost device's own memory goes with it.
     EXPECT_LE(layer_->live("memory"), memory_);
     EXPECT_LE(layer_->live("buffer"), buffers_);
-    EXPECT_THAT(layer_->take_violations(), testing::IsEmpty());
+    EXPECT_THAT(layer_->take_violations(), ::testing::IsEmpty());
   }
 
   /// Looks at the devices anew, which then are as the variable of tests/vulkan_layer/settings.h
@@ -161,6 +175,17 @@ class VulkanTest : public testing::Test {
     backend_ = vulkan::make_backend();
     device_ = backend_->open(0);
     unsetenv(variable);
+  }
+
+  /// Loses the device, if there is one, and opens it anew.
+  void reopen() {
+    if (device_ != nullptr) {
+      layer_->lose();
+      while (code_of([&] { queue().stream->completed(); }) != ErrorCode::device_lost) {
+      }
+      device_ = {};
+    }
+    device_ = backend_->open(0);
   }
 
   [[nodiscard]] Queue queue() const { return Queue(device_->make_stream()); }

@@ -7,19 +7,18 @@
 namespace headrace::test {
 namespace {
 
+class VulkanThreadsTest : public VulkanTest {};
+
 // Each thread's first conversion of a pair of types makes a pipeline while the others' work runs.
-TEST(VulkanThreadsTest, ManyThreadsConvertOnStreamsOfTheirOwnStress) {
-  const auto backend = vulkan::make_backend();
-  ASSERT_FALSE(backend->devices().empty());
-  const auto device = backend->open(0);
+TEST_F(VulkanThreadsTest, ManyThreadsConvertOnStreamsOfTheirOwnStress) {
   std::vector<std::optional<Error>> errors(4);
   std::vector<int> wrong(errors.size(), 0);
   const auto work = [&](std::size_t thread) {
     constexpr std::size_t kCount = 1000;
     for (int turn = 0; turn < 40; ++turn) {
-      const Block host(device, DeviceType::cpu, kCount * 4);
-      const Block gpu(device, DeviceType::gpu, kCount * 16);
-      Queue queue(device->make_stream());
+      const Block host(device_, DeviceType::cpu, kCount * 4);
+      const Block gpu(device_, DeviceType::gpu, kCount * 16);
+      Queue queue(device_->make_stream());
       const auto type =
           std::array{DataType::float32,
                      DataType::int32,

@@ -44,12 +44,14 @@ void violate(std::string what) {
   notes().violations.push_back(std::move(what));
 }
 
-VkResult count_call(std::string_view name) {
+VkResult count_call(std::string_view name, bool has_result) {
   const std::scoped_lock held(lock());
   auto known = notes().calls.find(name);
   if (known == notes().calls.end()) {
     known = notes().calls.emplace(std::string(name), 0).first;
-    notes().order.emplace_back(name);
+    if (has_result) {
+      notes().order.emplace_back(name);
+    }
   }
   ++known->second;
   const auto [begin, end] = notes().failures.equal_range(name);

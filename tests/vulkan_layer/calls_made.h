@@ -12,7 +12,7 @@
 namespace headrace::vulkan_layer {
 
 /// Counts a call. \returns The result that a test wants it to fail with, or success.
-VkResult count_call(std::string_view name);
+VkResult count_call(std::string_view name, bool has_result);
 
 void fail_call(const std::string& name, int nth, int result);
 bool has_failed_here();

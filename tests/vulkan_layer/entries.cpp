@@ -84,7 +84,7 @@ template <Call Index, class Result, class... Arguments, Result (*Function)(Argum
 struct Entry<Index, Function> {
   static Result call(Arguments... arguments) {
     constexpr std::string_view kName = kNames[static_cast<std::size_t>(Index)];
-    const VkResult failure = count_call(kName);
+    const VkResult failure = count_call(kName, std::is_same_v<Result, VkResult>);
     if constexpr (std::is_same_v<Result, VkResult>) {
       if (failure != VK_SUCCESS) {
         if constexpr (requires { leave_nothing(arguments...); }) {

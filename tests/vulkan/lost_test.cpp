@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "headrace/command_buffer.h"
+#include "headrace/device.h"
+#include "headrace/loader.h"
+#include "headrace/memory_manager.h"
+#include "headrace/tensor.h"
+
+#include "support/loader_sources.h"
+#include "vulkan/backend_fixture.h"
+
+#include <future>
+#include <thread>
+
+// A device that is lost: whoever waits is told, and what was taken can be given back.
+
+namespace headrace::test {
+namespace {
+
+class VulkanLostTest : public VulkanTest {};
+
+TEST_F(VulkanLostTest, ALostDeviceTellsWhoWaitsAndIsOpenedAnewAfterAllUsers) {
+  {
+    const auto gpu = block(4096);
+    Queue queue = this->queue();
+    layer_->hold();
+    queue.submit({fill(gpu->at(), 1, 100)});
+    const MarkerSerial marker = queue.signal();
+    std::optional<ErrorCode> told;
+    std::jthread waiter([&] { told = code_of([&] { queue.stream->wait(marker, kForever); }); });
+    layer_->lose();
+    layer_->release();
+    waiter.join();
+    EXPECT_EQ(told, ErrorCode::device_lost);
+    EXPECT_EQ(code_of([&] { device_->make_stream(); }), ErrorCode::device_lost);
+    EXPECT_EQ(code_of([&] { block(100).reset(); }), ErrorCode::device_lost);
+  }
+  device_ = {};
+  device_ = backend_->open(0);
+  const auto host = block(4096, DeviceType::cpu);
+  Queue queue = this->queue();
+  queue.submit({fill(host->at(), 3, 100)});
+  queue.finish();
+  EXPECT_EQ(host->host<std::uint8_t>()[99], 3);
+}
+
+/// The same by what programs call. What they took is given back before the fixture counts it.
+class VulkanLostDeviceTest : public VulkanTest {
+ protected:
+  /// Runs `call`, which waits for the device, on a thread of its own, and loses the device under
+  /// it. \returns How the call ended.
+  std::optional<ErrorCode> lost_during(const std::function<void()>& call) const {
+    layer_->reset();
+    auto ended = std::async(std::launch::async, [&] { return code_of(call); });
+    while (layer_->calls("vkWaitSemaphores") == 0) {
+      std::this_thread::yield();
+    }
+    layer_->lose();
+    return ended.get();
+  }
+};
+
+TEST_F(VulkanLostDeviceTest, WhoSynchronizesAStreamIsTold) {
+  const Device device = open_device("vulkan:0");
+  const MemoryManager manager(device);
+  const Stream stream = device.make_stream();
+  const Tensor tensor(manager, Shape{1000}, DataType::int32, DeviceType::gpu, stream);
+  CommandBufferPool pool(stream, 1);
+  CommandBuffer buffer = pool.get_buffer();
+  buffer.fill(tensor, 1);
+  layer_->hold();
+  pool.execute_async(std::move(buffer));
+  EXPECT_EQ(lost_during([&] { stream.synchronize(); }), ErrorCode::device_lost);
+  EXPECT_EQ(code_of([&] { stream.synchronize(); }), ErrorCode::device_lost);
+}
+
+TEST_F(VulkanLostDeviceTest, WhoWaitsForACompletionIsTold) {
+  const Device device = open_device("vulkan:0");
+  const MemoryManager manager(device);
+  const Stream stream = device.make_stream();
+  const Tensor tensor(manager, Shape{1000}, DataType::int32, DeviceType::gpu, stream);
+  CommandBufferPool pool(stream, 1);
+  CommandBuffer buffer = pool.get_buffer();
+  buffer.fill(tensor, 1);
+  layer_->hold();
+  const Completion completion = pool.execute_async(std::move(buffer));
+  EXPECT_EQ(lost_during([&] { completion.wait(); }), ErrorCode::device_lost);
+  EXPECT_TRUE(completion.is_done());
+  EXPECT_EQ(code_of([&] { completion.wait(); }), ErrorCode::device_lost);
+}
+
+// Batches that were ready may still come.
+TEST_F(VulkanLostDeviceTest, WhoTakesBatchesOfARunningLoaderIsTold) {
+  AsyncDataLoaderConfig config;
+  config.batch_size = 4;
+  config.memory_manager = MemoryManager(open_device("vulkan:0"));
+  AsyncDataLoader loader(std::make_shared<testing::CountingSource>(1'000'000), config);
+  loader.start();
+  std::optional<GPUBatch> kept = loader.get_batch();
+  ASSERT_TRUE(kept);
+  layer_->lose();
+  std::optional<ErrorCode> told;
+  for (int batch = 0; batch < 10'000 && !told; ++batch) {
+    told = code_of([&] { EXPECT_TRUE(loader.get_batch()); });
+  }
+  EXPECT_EQ(told, ErrorCode::device_lost);
+  kept.reset();
+  loader.stop();
+}
+
+}  // namespace
+}  // namespace headrace::test
