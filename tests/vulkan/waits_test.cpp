@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "headrace/device.h"
+#include "headrace/loader.h"
+#include "headrace/memory_manager.h"
+
+#include "support/loader_sources.h"
 #include "vulkan/backend_fixture.h"
 
 // What the layer says of two queues that use the same bytes, where nobody lets one wait.
@@ -9,7 +14,7 @@ namespace {
 constexpr std::size_t kBytes = 1024;
 constexpr std::size_t kLarge = std::size_t{2} << 20;
 
-class VulkanQueueOrderTest : public VulkanTest {
+class VulkanWaitsTest : public VulkanTest {
  protected:
   void SetUp() override {
     VulkanTest::SetUp();
@@ -21,7 +26,7 @@ class VulkanQueueOrderTest : public VulkanTest {
   /// Whether the layer has seen such a thing since it was last asked.
   [[nodiscard]] bool is_unordered() const {
     const std::vector<std::string> said = layer_->take_violations();
-    EXPECT_THAT(said, testing::Each(testing::HasSubstr("which it does not wait for")));
+    EXPECT_THAT(said, ::testing::Each(::testing::HasSubstr("which it does not wait for")));
     return !said.empty();
   }
 
@@ -33,7 +38,7 @@ class VulkanQueueOrderTest : public VulkanTest {
   }
 };
 
-TEST_F(VulkanQueueOrderTest, AWriteAndAReadOrAWriteOfTheSameBytesAreSeen) {
+TEST_F(VulkanWaitsTest, AWriteAndAReadOrAWriteOfTheSameBytesAreSeen) {
   const auto gpu = block(2 * kBytes);
   const auto host = block(kBytes, DeviceType::cpu);
   Queue writer = queue();
@@ -52,7 +57,7 @@ TEST_F(VulkanQueueOrderTest, AWriteAndAReadOrAWriteOfTheSameBytesAreSeen) {
   finish({&writer, &other});
 }
 
-TEST_F(VulkanQueueOrderTest, WhatShadersReadAndWriteIsKnown) {
+TEST_F(VulkanWaitsTest, WhatShadersReadAndWriteIsKnown) {
   const auto gpu = block(16 * kBytes);
   Queue one = queue();
   Queue other = queue();
@@ -64,7 +69,7 @@ TEST_F(VulkanQueueOrderTest, WhatShadersReadAndWriteIsKnown) {
   finish({&one, &other});
 }
 
-TEST_F(VulkanQueueOrderTest, OtherBytesOfABufferAreNoConcern) {
+TEST_F(VulkanWaitsTest, OtherBytesOfABufferAreNoConcern) {
   const auto gpu = block(2 * kBytes);
   Queue one = queue();
   Queue other = queue();
@@ -75,7 +80,7 @@ TEST_F(VulkanQueueOrderTest, OtherBytesOfABufferAreNoConcern) {
 }
 
 // The third is the queue that the second stream's large copies go to.
-TEST_F(VulkanQueueOrderTest, WaitsOrderAlsoByWayOfAThirdQueue) {
+TEST_F(VulkanWaitsTest, WaitsOrderAlsoByWayOfAThirdQueue) {
   const auto gpu = block(kLarge);
   const auto host = block(kLarge, DeviceType::cpu);
   Queue first = queue();
@@ -88,7 +93,7 @@ TEST_F(VulkanQueueOrderTest, WaitsOrderAlsoByWayOfAThirdQueue) {
   finish({&first, &second});
 }
 
-TEST_F(VulkanQueueOrderTest, AWaitIsForNothingThatComesLater) {
+TEST_F(VulkanWaitsTest, AWaitIsForNothingThatComesLater) {
   const auto gpu = block(kBytes);
   Queue first = queue();
   Queue second = queue();
@@ -101,7 +106,7 @@ TEST_F(VulkanQueueOrderTest, AWaitIsForNothingThatComesLater) {
   finish({&first, &second});
 }
 
-TEST_F(VulkanQueueOrderTest, WhatTheProgramSawDoneIsBeforeAllLaterWork) {
+TEST_F(VulkanWaitsTest, WhatTheProgramSawDoneIsBeforeAllLaterWork) {
   const auto gpu = block(kBytes);
   Queue first = queue();
   Queue second = queue();
@@ -114,7 +119,7 @@ TEST_F(VulkanQueueOrderTest, WhatTheProgramSawDoneIsBeforeAllLaterWork) {
 }
 
 // Its large copies go to another queue.
-TEST_F(VulkanQueueOrderTest, AStreamsQueuesWaitForEachOther) {
+TEST_F(VulkanWaitsTest, AStreamsQueuesWaitForEachOther) {
   const auto gpu = block(kLarge);
   const auto host = block(kLarge, DeviceType::cpu);
   Queue queue = this->queue();
@@ -123,6 +128,30 @@ TEST_F(VulkanQueueOrderTest, AStreamsQueuesWaitForEachOther) {
                 fill(gpu->at(), 5, kLarge)});
   EXPECT_FALSE(is_unordered());
   finish({&queue});
+}
+
+// By many threads, with samples that another stream reads.
+TEST_F(VulkanWaitsTest, ALoadersStreamsWaitForEachOtherAndForWhoReads) {
+  layer_->release();
+  const Device device = open_device("vulkan:0");
+  const MemoryManager manager(device);
+  const Stream reader = device.make_stream();
+  AsyncDataLoaderConfig config;
+  config.batch_size = 16;
+  config.workers = 3;
+  config.epochs = 3;
+  config.memory_manager = manager;
+  AsyncDataLoader loader(std::make_shared<testing::CountingSource>(500), config);
+  loader.start();
+  Tensor sum(manager, Shape{16, 3}, DataType::int32, DeviceType::gpu, reader);
+  while (std::optional<GPUBatch> batch = loader.get_batch()) {
+    if (batch->batch_id % 2 == 0) {
+      EXPECT_FALSE(testing::checked_labels(*batch).empty());
+    } else if (batch->input_tensor.shape() == sum.shape()) {
+      sum.copy_from(batch->input_tensor, reader);
+    }
+  }
+  EXPECT_FALSE(is_unordered());
 }
 
 }  // namespace
