@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "headrace/command_buffer.h"
-#include "headrace/device.h"
 #include "headrace/loader.h"
-#include "headrace/memory_manager.h"
-#include "headrace/tensor.h"
 
 #include "support/loader_sources.h"
 #include "vulkan/backend_fixture.h"
+#include "vulkan/program_device.h"
 
 #include <future>
 #include <thread>
@@ -51,8 +48,8 @@ class VulkanLostDeviceTest : public VulkanTest {
   std::optional<ErrorCode> lost_during(const std::function<void()>& call) const {
     layer_->reset();
     auto ended = std::async(std::launch::async, [&] { return code_of(call); });
-    while (layer_->calls("vkWaitSemaphores") == 0) {
-      std::this_thread::yield();
+    while (layer_->calls("vkWaitSemaphores") == 0 &&
+           ended.wait_for(std::chrono::milliseconds(1)) == std::future_status::timeout) {
     }
     layer_->lose();
     return ended.get();
@@ -60,7 +57,7 @@ class VulkanLostDeviceTest : public VulkanTest {
 };
 
 TEST_F(VulkanLostDeviceTest, WhoSynchronizesAStreamIsTold) {
-  const Device device = open_device("vulkan:0");
+  const Device device = open_program_device();
   const MemoryManager manager(device);
   const Stream stream = device.make_stream();
   const Tensor tensor(manager, Shape{1000}, DataType::int32, DeviceType::gpu, stream);
@@ -74,7 +71,7 @@ TEST_F(VulkanLostDeviceTest, WhoSynchronizesAStreamIsTold) {
 }
 
 TEST_F(VulkanLostDeviceTest, WhoWaitsForACompletionIsTold) {
-  const Device device = open_device("vulkan:0");
+  const Device device = open_program_device();
   const MemoryManager manager(device);
   const Stream stream = device.make_stream();
   const Tensor tensor(manager, Shape{1000}, DataType::int32, DeviceType::gpu, stream);
@@ -92,7 +89,7 @@ TEST_F(VulkanLostDeviceTest, WhoWaitsForACompletionIsTold) {
 TEST_F(VulkanLostDeviceTest, WhoTakesBatchesOfARunningLoaderIsTold) {
   AsyncDataLoaderConfig config;
   config.batch_size = 4;
-  config.memory_manager = MemoryManager(open_device("vulkan:0"));
+  config.memory_manager = MemoryManager(open_program_device());
   AsyncDataLoader loader(std::make_shared<testing::CountingSource>(1'000'000), config);
   loader.start();
   std::optional<GPUBatch> kept = loader.get_batch();

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "headrace/device.h"
 #include "headrace/loader.h"
-#include "headrace/memory_manager.h"
 
 #include "support/loader_sources.h"
 #include "vulkan/backend_fixture.h"
+#include "vulkan/program_device.h"
 
 // What the layer says of two queues that use the same bytes, where nobody lets one wait.
 
@@ -133,7 +132,7 @@ TEST_F(VulkanWaitsTest, AStreamsQueuesWaitForEachOther) {
 // By many threads, with samples that another stream reads.
 TEST_F(VulkanWaitsTest, ALoadersStreamsWaitForEachOtherAndForWhoReads) {
   layer_->release();
-  const Device device = open_device("vulkan:0");
+  const Device device = open_program_device();
   const MemoryManager manager(device);
   const Stream reader = device.make_stream();
   AsyncDataLoaderConfig config;
