@@ -125,13 +125,14 @@ TEST_F(VulkanReplayTest, AStreamWhoseHandleIsKnownWaitsAtOnceAndUsesNoOtherQueue
 TEST_F(VulkanReplayTest, AHandleIsGivenOutBehindTheWaitsAndTheCopiesOnTheOtherQueue) {
   constexpr std::size_t kLarge = std::size_t{2} << 20;
   const auto gpu = block(kLarge);
+  const auto other = block(100);
   const auto host = block(kLarge, DeviceType::cpu);
   Queue producer = queue();
   Queue copies = queue();
   Queue waits = queue();
   Queue computes = queue();
   layer_->hold();
-  producer.submit({fill(gpu->at(), 7, 100)});
+  producer.submit({fill(other->at(), 7, 100)});
   waits.stream->wait_for(*producer.stream, producer.signal());
   copies.submit({copy(gpu->at(), host->at(), kLarge)});
   EXPECT_EQ(submitted(), 2);

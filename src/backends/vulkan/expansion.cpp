@@ -20,15 +20,16 @@ bool is_finite(const std::vector<float>& values) {
   return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
 }
 
-/// Whether no subnormal number, and none that is too large, can come up while a spec is computed:
-/// devices may make of these what they like. Whole numbers times what is far from both are as far
-/// from them; and a sum of such numbers is zero or no less than their last places.
+/// Whether no subnormal number, and none that is too large, can come up while whole numbers, or
+/// others that are as tame, are computed with: devices may make of these what they like. Such
+/// numbers times each other are far from both; and a sum of such is zero or no less than their last
+/// places.
 bool is_tame(const ExpandSpec& spec) {
   constexpr float kLeast = 0x1p-60F;
   const auto is_in_range = [](float value) {
     return value == 0 || (std::abs(value) >= kLeast && std::abs(value) <= 1 / kLeast);
   };
-  return !is_floating_point(spec.from) && std::ranges::all_of(spec.scale, is_in_range) &&
+  return std::ranges::all_of(spec.scale, is_in_range) &&
          std::ranges::all_of(spec.bias, is_in_range);
 }
 
@@ -75,7 +76,8 @@ class Expansion {
   }
 
  private:
-  enum Arithmetic : std::uint32_t { soft, hard };
+  /// Of normalise.glsl.
+  enum Arithmetic : std::uint32_t { soft, hard, hard_where_tame };
   /// Of expand_bytes.comp.
   enum FastShape : std::uint32_t { interleaved = 1, three_planes, planes };
 
@@ -167,8 +169,15 @@ class Expansion {
           static_cast<std::uint32_t>(spec_.to),
           shape,
           has_coefficients() ? 1U : 0U,
-          context_.facts().has_float_controls && is_tame(spec_) ? hard : soft,
+          arithmetic(),
           is_special || shape == three_planes ? static_cast<std::uint32_t>(channels_) : 0}});
+  }
+
+  [[nodiscard]] Arithmetic arithmetic() const {
+    if (!context_.facts().has_float_controls || !is_tame(spec_)) {
+      return soft;
+    }
+    return is_floating_point(spec_.from) ? hard_where_tame : hard;
   }
 
   /// Elements of the target in 16 bytes.

@@ -41,6 +41,14 @@ uint small_from_float32(uint bits) {
   }
 }
 
+// To FLOAT8_E5M2, the upper half of a float16, from one: what is cut off rounds, and a carry goes on
+// to infinity.
+uint float8_e5m2_from_float16(uint raw) {
+  const uint magnitude = raw & 0x7fffu;
+  const uint rounded = (magnitude + 0x7fu + ((magnitude >> 8) & 1u)) >> 8;
+  return magnitude > 0x7c00u ? kFloat8E5m2Format.nan : rounded | ((raw >> 8) & 0x80u);
+}
+
 // To FLOAT16 or BFLOAT16, from a float8: both hold its numbers, bfloat16 as normal ones.
 uint small_from_float8(uint raw) {
   const uint bits = load_float32(raw, true);
@@ -84,7 +92,7 @@ uvec2 store_float32(uint bits) {
 // A float32 from an integer, as bits: rounded once, or, for a rounding to follow, to odd.
 uint float32_from(uint magnitude, bool to_odd) {
   if (kFromSize < 4u) {
-    return floatBitsToUint(float(magnitude));  // Exact.
+    return small_whole_to_float32(magnitude);
   }
   if (magnitude == 0u) {
     return 0u;
@@ -110,7 +118,7 @@ uvec2 store_magnitude(uint magnitude, uint sign) {
     return uvec2(result.x, result.y | sign);
   }
   if (TO_ENDS_EARLY) {
-    return uvec2(small_from_whole(floatBitsToUint(float(min(magnitude, 1u << 17))), sign), 0u);
+    return uvec2(small_from_whole(small_whole_to_float32(min(magnitude, 1u << 17)), sign), 0u);
   }
   const uint bits = float32_from(magnitude, kTo != FLOAT32);
   return uvec2(kTo == FLOAT32 ? bits | sign : small_from_whole(bits, sign), 0u);
@@ -176,6 +184,10 @@ bool is_set(uvec2 raw) {
   return (FROM_IS_FLOAT32 ? raw.x << (33u - kFromSize * 8u) : raw.x) != 0u;
 }
 
+// Whether a source's subnormal numbers become anything but zero. FLOAT8_E4M3 has none as small as
+// FLOAT16's.
+#define NEEDS_SUBNORMALS (TO_IS_FLOAT && !(kFrom == FLOAT16 && kTo == FLOAT8_E4M3))
+
 // ---- One element. Of types below 64 bits, the second word is zero.
 
 uvec2 convert_element(uvec2 raw) {
@@ -192,10 +204,13 @@ uvec2 convert_element(uvec2 raw) {
   if (kFromSize == 8u) {
     return store_wide(raw);
   }
+  if (kFrom == FLOAT16 && kTo == FLOAT8_E5M2) {
+    return uvec2(float8_e5m2_from_float16(raw.x), 0u);
+  }
   if (FROM_IS_FLOAT32) {
     const bool is_exact = IS_FLOAT8(kFrom) && (kTo == FLOAT16 || kTo == BFLOAT16);
     return is_exact ? uvec2(small_from_float8(raw.x), 0u)
-                    : store_float32(load_float32(raw.x, TO_IS_FLOAT));
+                    : store_float32(load_float32(raw.x, NEEDS_SUBNORMALS));
   }
   return FROM_IS_SIGNED ? store_signed(load_signed(raw.x)) : store_unsigned(raw.x);
 }

@@ -34,18 +34,8 @@ const uint kPiece = 16u / kToSize;
 const uint kMostChannels = 32u;
 const uint kLargestPiece = 8u;
 
-// Exact. With the device's arithmetic, by way of a number whose last bit is worth one: on some
-// devices an addition is far less work than a conversion.
-uint byte_to_float32(uint byte) {
-  const float aligner = 8388608.0;
-  const float value = kArithmetic == 0u
-                          ? float(byte)
-                          : uintBitsToFloat(floatBitsToUint(aligner) | byte) - aligner;
-  return floatBitsToUint(value);
-}
-
 uint expanded(uint byte, uvec2 coefficient) {
-  const uint bits = normalised(byte_to_float32(byte), coefficient.x, coefficient.y);
+  const uint bits = normalised(small_whole_to_float32(byte), coefficient.x, coefficient.y);
   switch (kTo) {
     case FLOAT16: return round_number_to_small(bits, kFloat16Format);
     case BFLOAT16: return round_number_to_bfloat16(bits);

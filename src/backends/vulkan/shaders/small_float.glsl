@@ -24,6 +24,17 @@ const Format kBfloat16Format = Format(16u, 7u, 127u, 0x7f80u, 0x7fc0u);
 const Format kFloat8E4m3Format = Format(8u, 3u, 7u, 0x7fu, 0x7fu);
 const Format kFloat8E5m2Format = Format(8u, 2u, 15u, 0x7cu, 0x7eu);
 
+// A whole number below 2^23 as a float32. Where the device rounds to nearest, by way of a number
+// whose last bit is worth one: on some devices an addition is far less work than a conversion.
+uint small_whole_to_float32(uint whole) {
+#ifdef HEADRACE_FLOAT_CONTROLS
+  const float aligner = 8388608.0;
+  return floatBitsToUint(uintBitsToFloat(floatBitsToUint(aligner) | whole) - aligner);
+#else
+  return floatBitsToUint(float(whole));
+#endif
+}
+
 // A subnormal number's value. It counts steps: added to a float32 whose last bit is worth one, they
 // are its fraction, and the difference is exact.
 uint subnormal_to_float(uint code, Format format) {
