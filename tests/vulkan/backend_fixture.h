@@ -172,7 +172,7 @@ class VulkanTest : public ::testing::Test {
   /// says.
   void open_with(const char* variable, const char* value) {
     setenv(variable, value, 1);
-    backend_ = vulkan::make_backend();
+    backend_ = new_backend();
     device_ = backend_->open(0);
     unsetenv(variable);
   }
@@ -195,10 +195,16 @@ class VulkanTest : public ::testing::Test {
   }
 
   const vulkan_layer::Control* layer_ = nullptr;
-  std::unique_ptr<Backend> backend_ = vulkan::make_backend();
+  Backend* backend_ = new_backend();
   std::shared_ptr<BackendDevice> device_;
 
  private:
+  /// Backends last as long as the program, as the library's own do: their devices stay open.
+  static Backend* new_backend() {
+    static auto* const all = new std::vector<std::unique_ptr<Backend>>;
+    return all->emplace_back(vulkan::make_backend()).get();
+  }
+
   /// Has the device make the memory that it keeps for coefficients, before memory is counted.
   void keep_coefficients() const {
     const auto gpu = block(64);
