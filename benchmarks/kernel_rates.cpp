@@ -35,6 +35,17 @@ Tensor random_memory(const MemoryManager& manager, std::int64_t bytes) {
   return memory;
 }
 
+/// The same of float32 from 0 to 1, as images have them.
+Tensor random_floats(const MemoryManager& manager, std::int64_t bytes) {
+  std::vector<float> values(static_cast<std::size_t>(bytes) / sizeof(float));
+  std::ranges::generate(values, [engine = std::minstd_rand()]() mutable {
+    return static_cast<float>(engine()) / static_cast<float>(std::minstd_rand::max());
+  });
+  Tensor memory(manager, {static_cast<std::int64_t>(values.size())}, DataType::float32);
+  memory.copy_from(values);
+  return memory;
+}
+
 using Record = std::function<Command()>;
 
 class Rates {
@@ -52,6 +63,14 @@ class Rates {
     stream_.synchronize();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     return took.count() / kRepeats;
+  }
+
+  /// Keeps the device busy until its clocks are up.
+  void warm_up(const Record& command) {
+    double spent = 0;
+    while (spent < 1) {
+      spent += time(command) * kRepeats;
+    }
   }
 
   /// Prints what `command`, which moves `bytes`, reaches beside a copy that moves as many.
@@ -178,7 +197,7 @@ void expand_rates(Rates& rates, const Memory& memory) {
 }
 
 /// Expansions that no data set of images asks for: of other types, and of many channels.
-void other_expand_rates(Rates& rates, const Memory& memory) {
+void other_expand_rates(Rates& rates, const Memory& memory, const Tensor& floats) {
   std::vector<double> ratios;
   for (const auto& [from, channels] :
        {std::pair{DataType::float32, 3}, {DataType::uint16, 3}, {DataType::uint8, 64}}) {
@@ -189,8 +208,8 @@ void other_expand_rates(Rates& rates, const Memory& memory) {
       const std::int64_t sample = std::int64_t{64} * 64 * channels;
       const std::int64_t sample_bytes = sample * static_cast<std::int64_t>(size_of(from) + 2);
       const std::int64_t samples = memory.bytes / sample_bytes;
-      const ExpandCommand work{
-          core::memory_of(memory.from), core::memory_of(memory.to), samples, spec};
+      const Tensor& source = from == DataType::float32 ? floats : memory.from;
+      const ExpandCommand work{core::memory_of(source), core::memory_of(memory.to), samples, spec};
       ratios.push_back(rates.compare(
           fmt::format("{} 64x64x{} to normalised float16{}",
                       to_string(from),
@@ -217,8 +236,9 @@ int main(int argc, char** argv) {
     const MemoryManager manager(device);
     const Memory memory{random_memory(manager, bytes), random_memory(manager, bytes), bytes};
     Rates rates(device);
+    rates.warm_up(memory.copy(bytes));
     expand_rates(rates, memory);
-    other_expand_rates(rates, memory);
+    other_expand_rates(rates, memory, random_floats(manager, bytes));
     convert_rates(rates, memory);
   } catch (const std::exception& error) {
     fmt::print(stderr, "headrace_kernel_rates: {}\n", error.what());
