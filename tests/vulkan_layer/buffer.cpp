@@ -1,9 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vulkan_layer/heaps.h"
+#include "vulkan_layer/lock.h"
 #include "vulkan_layer/objects.h"
 #include "vulkan_layer/queue_families.h"
 
+#include <string>
+
 namespace headrace::vulkan_layer {
+
+namespace {
+
+/// Notes what a buffer's memory is. Takes the lock.
+void note_bound(Device& device, VkBuffer buffer, VkDeviceMemory memory) {
+  std::uint32_t type = 0;
+  {
+    const std::scoped_lock held(lock());
+    device.buffers[buffer].memory = memory;
+    type = device.memories[memory].type;
+  }
+  if ((kBufferTypes >> type & 1U) == 0) {
+    violate("vkBindBufferMemory: memory of type " + std::to_string(type) + " is not for buffers");
+  }
+}
+
+}  // namespace
 
 VkResult layer_CreateBuffer(VkDevice handle,
                             const VkBufferCreateInfo* info,
@@ -41,8 +61,7 @@ VkResult layer_BindBufferMemory(VkDevice handle,
   Device& device = device_of(handle);
   const VkResult result = device.next.BindBufferMemory(handle, buffer, memory, offset);
   if (result == VK_SUCCESS) {
-    const std::scoped_lock held(lock());
-    device.buffers[buffer].memory = memory;
+    note_bound(device, buffer, memory);
   }
   return result;
 }
@@ -53,9 +72,8 @@ VkResult layer_BindBufferMemory2(VkDevice handle,
   Device& device = device_of(handle);
   const VkResult result = device.next.BindBufferMemory2(handle, count, infos);
   if (result == VK_SUCCESS) {
-    const std::scoped_lock held(lock());
     for (std::uint32_t index = 0; index < count; ++index) {
-      device.buffers[infos[index].buffer].memory = infos[index].memory;
+      note_bound(device, infos[index].buffer, infos[index].memory);
     }
   }
   return result;
@@ -65,14 +83,14 @@ void layer_GetBufferMemoryRequirements(VkDevice handle,
                                        VkBuffer buffer,
                                        VkMemoryRequirements* requirements) {
   device_of(handle).next.GetBufferMemoryRequirements(handle, buffer, requirements);
-  requirements->memoryTypeBits = kAllTypes;
+  requirements->memoryTypeBits = kBufferTypes;
 }
 
 void layer_GetBufferMemoryRequirements2(VkDevice handle,
                                         const VkBufferMemoryRequirementsInfo2* info,
                                         VkMemoryRequirements2* requirements) {
   device_of(handle).next.GetBufferMemoryRequirements2(handle, info, requirements);
-  requirements->memoryRequirements.memoryTypeBits = kAllTypes;
+  requirements->memoryRequirements.memoryTypeBits = kBufferTypes;
 }
 
 }  // namespace headrace::vulkan_layer

@@ -36,9 +36,13 @@ VkPhysicalDeviceMemoryProperties memory_properties(const Settings& settings) {
       VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
   VkPhysicalDeviceMemoryProperties properties{};
   properties.memoryTypeCount = kMemoryTypes;
-  properties.memoryTypes[0] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, heap_of_type(0)};
-  properties.memoryTypes[1] = {kHost, heap_of_type(1)};
-  properties.memoryTypes[2] = {kHost | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, heap_of_type(2)};
+  const VkMemoryPropertyFlags flags[] = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+                                         VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+                                         kHost,
+                                         kHost | VK_MEMORY_PROPERTY_HOST_CACHED_BIT};
+  for (std::uint32_t type = 0; type < kMemoryTypes; ++type) {
+    properties.memoryTypes[type] = {flags[type], heap_of_type(type)};
+  }
   properties.memoryHeapCount = 2;
   properties.memoryHeaps[0] = {settings.device_heap, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT};
   properties.memoryHeaps[1] = {settings.host_heap, 0};

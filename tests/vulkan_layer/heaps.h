@@ -7,19 +7,22 @@
 #include <array>
 #include <cstddef>
 
-// The memory that the device seems to have: type 0 the device's own, which the host cannot touch,
-// type 1 the host's, type 2 the host's and cached.
+// The memory that the device seems to have: types 0 and 1 the device's own, which the host cannot
+// touch, and of which the first is not for buffers; type 2 the host's, type 3 the host's and
+// cached.
 
 namespace headrace::vulkan_layer {
 
-constexpr std::uint32_t kMemoryTypes = 3;
-constexpr std::uint32_t kAllTypes = (1U << kMemoryTypes) - 1;
-constexpr std::uint32_t kDeviceType = 0;
+constexpr std::uint32_t kMemoryTypes = 4;
+constexpr std::uint32_t kImageType = 0;
+constexpr std::uint32_t kDeviceType = 1;
+/// Those that buffers can have, a bit each.
+constexpr std::uint32_t kBufferTypes = ((1U << kMemoryTypes) - 1) & ~(1U << kImageType);
 /// The one that the program's own memory is of, where it is imported.
-constexpr std::uint32_t kImportType = 2;
+constexpr std::uint32_t kImportType = 3;
 
 constexpr std::uint32_t heap_of_type(std::uint32_t type) {
-  return type == kDeviceType ? 0 : 1;
+  return type <= kDeviceType ? 0 : 1;
 }
 
 VkPhysicalDeviceMemoryProperties memory_properties(const Settings& settings);

@@ -24,7 +24,8 @@ VkResult take(Device& device, const Memory& memory) {
   const std::uint32_t heap = heap_of_type(memory.type);
   if (memory.size > device.settings.max_allocation_size ||
       !take_from_heap(device.physical, device.settings, heap, memory.size)) {
-    return memory.type == kDeviceType ? VK_ERROR_OUT_OF_DEVICE_MEMORY : VK_ERROR_OUT_OF_HOST_MEMORY;
+    return heap_of_type(memory.type) == 0 ? VK_ERROR_OUT_OF_DEVICE_MEMORY
+                                          : VK_ERROR_OUT_OF_HOST_MEMORY;
   }
   return VK_SUCCESS;
 }
@@ -98,7 +99,7 @@ VkResult layer_MapMemory(VkDevice handle,
   {
     const std::scoped_lock held(lock());
     const auto found = device.memories.find(memory);
-    is_mappable = found != device.memories.end() && found->second.type != kDeviceType;
+    is_mappable = found != device.memories.end() && heap_of_type(found->second.type) != 0;
   }
   if (!is_mappable) {
     violate("vkMapMemory: the host cannot touch memory of type 0");
