@@ -152,12 +152,24 @@ class Registry {
     if (const auto found = std::ranges::find_if(all, is_wanted); found != all.end()) {
       return *found;
     }
-    std::string known;
-    for (const DeviceInfo& info : all) {
-      known += (known.empty() ? "" : ", ") + info.spec;
-    }
     throw Error(ErrorCode::invalid_argument,
-                "There is no device '" + std::string(spec) + "'; there are: " + known + ".");
+                "There is no device '" + std::string(spec) + "'; " + what_there_is(all));
+  }
+
+  /// "there are: host; backends without a device here: cuda, vulkan."
+  std::string what_there_is(const std::vector<DeviceInfo>& all) {
+    std::string devices;
+    for (const DeviceInfo& info : all) {
+      devices += (devices.empty() ? "" : ", ") + info.spec;
+    }
+    std::string without;
+    for (const std::shared_ptr<Backend>& backend : backends()) {
+      if (std::ranges::find(all, backend->name(), &DeviceInfo::backend) == all.end()) {
+        without += (without.empty() ? "" : ", ") + std::string(backend->name());
+      }
+    }
+    return "there are: " + devices +
+           (without.empty() ? "." : "; backends without a device here: " + without + ".");
   }
 
   // All of them guarded by the tables' mutex.

@@ -116,7 +116,9 @@ TEST_F(RegisterBackendTest, OneWithoutDevicesHurtsNobody) {
   }
   EXPECT_TRUE(open_device("host"));
   EXPECT_THAT(text_of([] { open_device("no driver"); }),
-              testing::AllOf(HasSubstr("no driver"), HasSubstr("host"), HasSubstr("outside")));
+              testing::AllOf(HasSubstr("'no driver'"), HasSubstr("host"), HasSubstr("outside")));
+  EXPECT_THAT(text_of([] { open_device("no driver at all"); }),
+              testing::ContainsRegex("; backends without a device here: .*no driver[.,]"));
 }
 
 TEST_F(RegisterBackendTest, UnknownDevicesAreRefused) {
