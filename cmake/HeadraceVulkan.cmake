@@ -6,8 +6,8 @@
 # headrace_vulkan_layer_environment  under the tests' own layer (tests/vulkan_layer): a small device
 #                                    that lacks what Apple's lack
 # headrace_vulkan_small_environment  both, validation above; the device is bound to little at a time
-# headrace_vulkan_queue_environment  both, and hazards are looked for between submissions, too: for what
-#                                    one queue orders, for timelines are not seen
+# headrace_vulkan_queue_environment  both, and hazards are looked for between submissions, too: of a device
+#                                    with one queue, for timelines are not seen
 set(headrace_vulkan_queue_environment "")
 set(headrace_vulkan_plain_environment "")
 set(headrace_vulkan_environment "")
@@ -61,6 +61,7 @@ set(headrace_vulkan_small_environment ${headrace_vulkan_plain_environment} ${val
   "VK_LAYER_PATH=/usr/share/vulkan/explicit_layer.d:${layer}"
   "VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation:VK_LAYER_HEADRACE_test"
   "HEADRACE_VULKAN_LAYER_MAX_STORAGE_BUFFER_RANGE=1048576")
-set(headrace_vulkan_queue_environment ${headrace_vulkan_small_environment})
+set(headrace_vulkan_queue_environment ${headrace_vulkan_small_environment}
+  "HEADRACE_VULKAN_LAYER_QUEUES=0")
 list(TRANSFORM headrace_vulkan_queue_environment REPLACE "^(VK_LAYER_ENABLES=.*)$"
   "\\1:VALIDATION_CHECK_ENABLE_SYNCHRONIZATION_VALIDATION_QUEUE_SUBMIT")
