@@ -56,30 +56,33 @@ class VulkanLostDeviceTest : public VulkanTest {
   }
 };
 
+/// Work on a program's device that does not begin while the layer holds it back.
+struct HeldWork {
+  Device device = open_program_device();
+  MemoryManager manager{device};
+  Stream stream = device.make_stream();
+  Tensor tensor{manager, Shape{1000}, DataType::int32, DeviceType::gpu, stream};
+  CommandBufferPool pool{stream, 1};
+
+  /// Submits it.
+  Completion begin(const vulkan_layer::Control& layer) {
+    CommandBuffer buffer = pool.get_buffer();
+    buffer.fill(tensor, 1);
+    layer.hold();
+    return pool.execute_async(std::move(buffer));
+  }
+};
+
 TEST_F(VulkanLostDeviceTest, WhoSynchronizesAStreamIsTold) {
-  const Device device = open_program_device();
-  const MemoryManager manager(device);
-  const Stream stream = device.make_stream();
-  const Tensor tensor(manager, Shape{1000}, DataType::int32, DeviceType::gpu, stream);
-  CommandBufferPool pool(stream, 1);
-  CommandBuffer buffer = pool.get_buffer();
-  buffer.fill(tensor, 1);
-  layer_->hold();
-  pool.execute_async(std::move(buffer));
-  EXPECT_EQ(lost_during([&] { stream.synchronize(); }), ErrorCode::device_lost);
-  EXPECT_EQ(code_of([&] { stream.synchronize(); }), ErrorCode::device_lost);
+  HeldWork work;
+  work.begin(*layer_);
+  EXPECT_EQ(lost_during([&] { work.stream.synchronize(); }), ErrorCode::device_lost);
+  EXPECT_EQ(code_of([&] { work.stream.synchronize(); }), ErrorCode::device_lost);
 }
 
 TEST_F(VulkanLostDeviceTest, WhoWaitsForACompletionIsTold) {
-  const Device device = open_program_device();
-  const MemoryManager manager(device);
-  const Stream stream = device.make_stream();
-  const Tensor tensor(manager, Shape{1000}, DataType::int32, DeviceType::gpu, stream);
-  CommandBufferPool pool(stream, 1);
-  CommandBuffer buffer = pool.get_buffer();
-  buffer.fill(tensor, 1);
-  layer_->hold();
-  const Completion completion = pool.execute_async(std::move(buffer));
+  HeldWork work;
+  const Completion completion = work.begin(*layer_);
   EXPECT_EQ(lost_during([&] { completion.wait(); }), ErrorCode::device_lost);
   EXPECT_TRUE(completion.is_done());
   EXPECT_EQ(code_of([&] { completion.wait(); }), ErrorCode::device_lost);

@@ -105,12 +105,11 @@ class Round {
 
   /// Long enough for a thread to sleep.
   void long_waits() {
+    layer_.hold();
     const std::jthread opener([&layer = layer_] {
-      layer.hold();
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
       layer.release();
     });
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
     told(queue_.submit({fill(gpu_.at(), 7, 100)}));
     queue_.finish();
   }

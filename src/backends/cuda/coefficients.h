@@ -5,6 +5,7 @@
 
 #include "backends/cuda/driver.h"
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
