@@ -41,10 +41,12 @@ target_precompile_headers(headrace_test_support PRIVATE
   <gmock/gmock.h> <gtest/gtest.h> <algorithm> <chrono> <functional> <memory> <optional> <random>
   <string> <thread> <vector>)
 
-# headrace_test_folder(FOLDER [INTERNAL] [TIMEOUT SECONDS] [DEFINE DEFINITION...] [LINK TARGET...]
-#                      [NEEDS TARGET...])
+# headrace_test_folder(FOLDER [INTERNAL] [TIMEOUT SECONDS] [LINK TARGET...] [NEEDS TARGET...]
+#                      [PATHS MACRO=PATH...])
 # Makes one program of tests/FOLDER/*.cpp. INTERNAL lets it include the headers of src/ as well;
-# NEEDS names what must be built when it runs.
+# NEEDS names what must be built when it runs. PATHS are defined in paths.h, and HEADRACE_DATA_DIR
+# with them: not for the compiler's command line, where they would keep ccache from using in one
+# checkout what was compiled in another.
 # Tests with Stress in their names get the label stress and more time. Those on the device cuda, and
 # the folders cuda and nvtx, run on the driver of tests/fake_cuda; those on the device vulkan on
 # Mesa's lavapipe under the validation layer, every message of which is a failure (but OrderTest as it
@@ -52,7 +54,7 @@ target_precompile_headers(headrace_test_support PRIVATE
 # where the environment says that there must be one, with cuda or vulkan in
 # HEADRACE_REQUIRE_BACKENDS. The folder vulkan runs on lavapipe under the tests' own layer.
 function(headrace_test_folder folder)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "INTERNAL" "TIMEOUT" "DEFINE;LINK;NEEDS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "INTERNAL" "TIMEOUT" "LINK;NEEDS;PATHS")
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/${folder}/*.cpp")
   if(NOT sources)
     return()
@@ -71,10 +73,13 @@ function(headrace_test_folder folder)
   endif()
   list(TRANSFORM headrace_built_backends REPLACE "^.+$" "\"\\0\"" OUTPUT_VARIABLE backends)
   list(JOIN backends "," backends)
-  target_compile_definitions(${target} PRIVATE
-    "HEADRACE_DATA_DIR=\"${PROJECT_SOURCE_DIR}/data\""
-    "HEADRACE_TEST_BACKENDS=${backends}"
-    ${arg_DEFINE})
+  target_compile_definitions(${target} PRIVATE "HEADRACE_TEST_BACKENDS=${backends}")
+  list(TRANSFORM arg_PATHS REPLACE "^([A-Z_]+)=(.+)$" "#define \\1 \"\\2\"\n" OUTPUT_VARIABLE paths)
+  list(JOIN paths "" paths)
+  set(generated "${PROJECT_BINARY_DIR}/generated/tests")
+  file(GENERATE OUTPUT "${generated}/${folder}/paths.h"
+    CONTENT "#pragma once\n#define HEADRACE_DATA_DIR \"${PROJECT_SOURCE_DIR}/data\"\n${paths}")
+  target_include_directories(${target} PRIVATE "${generated}")
   if(arg_NEEDS)
     add_dependencies(${target} ${arg_NEEDS})
   endif()

@@ -37,7 +37,7 @@ ROOMS = {
     "tests/unit": (INTERNAL_TESTS[0] + " benchmarks", INTERNAL_TESTS[1]),
     "tests/sources": INTERNAL_TESTS,
     "tests/loader": INTERNAL_TESTS,
-    "tests/life": INTERNAL_TESTS,
+    "tests/life": (INTERNAL_TESTS[0] + " life", INTERNAL_TESTS[1]),
     "tests/device": ("headrace support", "test fmt json"),
     "tests/cuda": (INTERNAL_TESTS[0] + " backends/cuda cuda", INTERNAL_TESTS[1] + " vendor:cuda"),
     "tests/fake_cuda": ("headrace kernels backends/cuda fake_cuda support", "vendor:cuda"),

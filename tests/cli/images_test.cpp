@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program over a folder of images.
+#include "cli/paths.h"
 #include "stream_report.h"
 #include "support/tar_writer.h"
 

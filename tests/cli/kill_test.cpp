@@ -4,6 +4,7 @@
 #include "headrace/device.h"
 #include "headrace/loader.h"
 
+#include "cli/paths.h"
 #include "cli/program/rank_source.h"
 #include "cli/saved_state.h"
 #include "program.h"

@@ -4,6 +4,7 @@
 #include "headrace/error.h"
 
 #include "cli/pack_journal.h"
+#include "cli/paths.h"
 #include "cli/renaming.h"
 #include "packing.h"
 #include "support/npy_writer.h"

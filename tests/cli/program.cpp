@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "program.h"
 
+#include "cli/paths.h"
+
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -127,6 +129,10 @@ Finished Program::wait() {
 Finished run_program(const Arguments& arguments,
                      const std::map<std::string, std::string>& environment) {
   return Program(arguments, environment).wait();
+}
+
+std::string digits() {
+  return HEADRACE_DATA_DIR "/digits";
 }
 
 std::string content_of(const std::filesystem::path& path) {

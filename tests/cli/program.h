@@ -57,9 +57,7 @@ Finished run_program(const Arguments& arguments,
                      const std::map<std::string, std::string>& environment = {});
 
 /// The bundled data set.
-inline std::string digits() {
-  return HEADRACE_DATA_DIR "/digits";
-}
+std::string digits();
 
 /// All of a file; empty when there is none.
 std::string content_of(const std::filesystem::path& path);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "life/paths.h"
 #include "support/child_process.h"
 
 #include <gtest/gtest.h>

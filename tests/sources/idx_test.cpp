@@ -2,6 +2,7 @@
 #include "headrace/source.h"
 
 #include "sample_reading.h"
+#include "sources/paths.h"
 #include "sources/row_source.h"
 
 #include <array>

@@ -3,6 +3,7 @@
 #include "headrace/image_check.h"
 
 #include "image_writing.h"
+#include "sources/paths.h"
 #include "support/tar_writer.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image_writing.h"
+#include "sources/paths.h"
 
 #include <atomic>
 #include <sys/stat.h>

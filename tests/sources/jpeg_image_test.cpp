@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // JPEG against pixels that Pillow decoded, and against those that went in.
 #include "image_writing.h"
+#include "sources/paths.h"
 
 namespace headrace::test {
 namespace {

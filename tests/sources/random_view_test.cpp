@@ -5,6 +5,7 @@
 #include "headrace/loader.h"
 
 #include "image_writing.h"
+#include "sources/paths.h"
 #include "support/tar_writer.h"
 
 #include <fmt/format.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resizing against what Pillow made, and against what must be so.
 #include "image_writing.h"
+#include "sources/paths.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decoding smaller: when it is done, and how near it comes.
 #include "image_writing.h"
+#include "sources/paths.h"
 
 #include <fmt/format.h>
 
