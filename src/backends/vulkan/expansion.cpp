@@ -80,6 +80,8 @@ class Expansion {
   enum Arithmetic : std::uint32_t { soft, hard, hard_where_tame };
   /// Of expand_bytes.comp.
   enum FastShape : std::uint32_t { interleaved = 1, three_planes, planes };
+  /// Of expand.comp.
+  enum GeneralShape : std::uint32_t { anywhere, aligned };
 
   /// Elements of the source and of the target where it begins, and what it takes of them.
   struct Part {
@@ -146,10 +148,13 @@ class Expansion {
       operation.coefficients = context_.coefficients().of(spec_);
     }
     if (shape) {
-      operation.pipeline = pipeline(Shader::expand_bytes, *shape);
+      operation.pipeline = pipeline(Shader::expand_bytes, *shape, special_channels());
       operation.groups = groups_of(threads(part, *shape), most);
+    } else if (is_aligned(from.offset, to.offset)) {
+      operation.pipeline = pipeline(Shader::expand, aligned, under_way());
+      operation.groups = groups_of(divide_up(written(part), under_way()), most);
     } else {
-      operation.pipeline = pipeline(Shader::expand, 0);
+      operation.pipeline = pipeline(Shader::expand, anywhere, 0);
       operation.groups = groups_of(touched(to.offset, written(part) * size_of(spec_.to), 4), most);
     }
     operations_.emplace_back(operation);
@@ -161,17 +166,31 @@ class Expansion {
 
   [[nodiscard]] bool has_coefficients() const { return !spec_.scale.empty(); }
 
-  [[nodiscard]] VkPipeline pipeline(Shader shader, std::uint32_t shape) const {
-    const bool is_special = shape == interleaved && (channels_ == 1 || channels_ == 3);
-    return context_.pipelines().get(
-        {shader,
-         {static_cast<std::uint32_t>(spec_.from),
-          static_cast<std::uint32_t>(spec_.to),
-          shape,
-          has_coefficients() ? 1U : 0U,
-          arithmetic(),
-          is_special || shape == three_planes ? static_cast<std::uint32_t>(channels_) : 0}});
+  [[nodiscard]] VkPipeline pipeline(Shader shader,
+                                    std::uint32_t shape,
+                                    std::uint32_t last_constant) const {
+    return context_.pipelines().get({shader,
+                                     {static_cast<std::uint32_t>(spec_.from),
+                                      static_cast<std::uint32_t>(spec_.to),
+                                      shape,
+                                      has_coefficients() ? 1U : 0U,
+                                      arithmetic(),
+                                      last_constant}});
   }
+
+  /// Numbers of channels that expand_bytes.comp is made for, or 0.
+  [[nodiscard]] std::uint32_t special_channels() const {
+    return channels_ == 1 || channels_ == 3 ? static_cast<std::uint32_t>(channels_) : 0;
+  }
+
+  /// Whether expand.comp can read elements and write words whole.
+  [[nodiscard]] bool is_aligned(std::uint32_t from_offset, std::uint32_t to_offset) const {
+    return to_offset % 4 == 0 && from_offset % std::min<std::size_t>(size_of(spec_.from), 4) == 0;
+  }
+
+  /// Elements that a thread of expand.comp has under way. A processor waits for memory less than
+  /// for the pipeline to be made.
+  [[nodiscard]] std::uint32_t under_way() const { return context_.facts().info.is_gpu ? 8 : 4; }
 
   [[nodiscard]] Arithmetic arithmetic() const {
     if (!context_.facts().has_float_controls || !is_tame(spec_)) {

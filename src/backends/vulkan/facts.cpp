@@ -35,13 +35,13 @@ struct Question {
   const Driver& driver;
   VkPhysicalDevice device;
 
-  [[nodiscard]] bool has_timeline_semaphores() const {
+  [[nodiscard]] VkPhysicalDeviceVulkan12Features features() const {
     VkPhysicalDeviceVulkan12Features features{
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
     VkPhysicalDeviceFeatures2 all{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                   .pNext = &features};
     driver.vkGetPhysicalDeviceFeatures2(device, &all);
-    return features.timelineSemaphore == VK_TRUE;
+    return features;
   }
 
   [[nodiscard]] std::vector<VkQueueFamilyProperties> families() const {
@@ -191,16 +191,19 @@ void find_limits(const Question& ask, Facts& facts) {
   facts.import_alignment =
       can_import && find_import(ask, facts) ? import.minImportedHostPointerAlignment : 0;
   facts.has_float_controls =
+      ask.features().shaderFloat16 == VK_TRUE &&
       floats.shaderSignedZeroInfNanPreserveFloat32 == VK_TRUE &&
+      floats.shaderSignedZeroInfNanPreserveFloat16 == VK_TRUE &&
       floats.shaderRoundingModeRTEFloat32 == VK_TRUE &&
-      floats.roundingModeIndependence != VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE;
+      floats.shaderRoundingModeRTEFloat16 == VK_TRUE &&
+      floats.roundingModeIndependence == VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_ALL;
 }
 
 std::optional<Facts> facts_of(const Driver& driver, VkPhysicalDevice device) {
   VkPhysicalDeviceProperties properties{};
   driver.vkGetPhysicalDeviceProperties(device, &properties);
   const Question ask{driver, device};
-  if (properties.apiVersion < VK_API_VERSION_1_2 || !ask.has_timeline_semaphores()) {
+  if (properties.apiVersion < VK_API_VERSION_1_2 || ask.features().timelineSemaphore != VK_TRUE) {
     return std::nullopt;
   }
   Facts facts;

@@ -42,7 +42,8 @@ struct Facts {
   bool imports_are_dedicated = false;    ///< Each is of one buffer object, which it names.
   bool has_memory_budget = false;
   bool is_portability_subset = false;
-  /// Shaders may be told to round float32 to nearest and to keep the signs of zeros.
+  /// Shaders may compute with float16, and be told to round it and float32 to nearest and to keep
+  /// the signs of zeros.
   bool has_float_controls = false;
 
   /// Chooses among the types of memory of which `allowed` has a bit. On devices that share the

@@ -23,7 +23,7 @@ inline constexpr std::uint32_t kCopiedPiecesAThread = 4;
 inline constexpr std::uint32_t kInterleavedPiecesAThread = 4;
 /// Of expand_bytes.comp: channels that it takes, and bytes of a sample that a group takes where
 /// planes lie anyhow.
-inline constexpr std::uint32_t kMostFastChannels = 32;
+inline constexpr std::uint32_t kMostFastChannels = 64;
 inline constexpr std::uint32_t kTileBytes = 3072;
 
 /// What every device can bind begins at a multiple of this; the rest is told to the shader. Buffer

@@ -8,15 +8,15 @@
 // shapes that images have. A piece is 16 bytes of the target: 4 elements, or 8.
 //
 // Constants: 1 the target's type, 2 the shape, 4 how to compute (normalise.glsl), 5 the channels,
-// or 0 for any number up to 32. Made for 1 and 3 channels.
+// or 0 for any number up to 64. Made for 1 and 3 channels.
 // Shape 1, interleaved to interleaved: to_offset is a multiple of 16 and from_offset of a piece's
 //   elements. An invocation takes four pieces. Groups: samples * pixels * channels elements / a
 //   piece's, rounded up, / 512, rounded up; or fewer.
 // Shape 2, three channels to planes: the same, and so is pixels a multiple of a piece's elements.
 //   An invocation takes one piece of each plane. Constant 5 is 3.
 //   Groups: samples * pixels / a piece's elements / 128, rounded up; or fewer.
-// Shape 3, up to 32 channels to planes: to_offset is a multiple of an element's size. A group takes
-//   a tile of a sample; constant 5 is not read.
+// Shape 3, up to 64 channels to planes: to_offset is a multiple of an element's size. A group takes
+//   a tile of a sample.
 //   Groups: samples * tiles_of_sample(), below; or fewer.
 
 #include "workgroup.glsl"
@@ -31,7 +31,7 @@ layout(constant_id = 2) const uint kShape = 1;
 layout(constant_id = 5) const uint kChannels = 0;
 
 const uint kPiece = 16u / kToSize;
-const uint kMostChannels = 32u;
+const uint kMostChannels = 64u;
 const uint kLargestPiece = 8u;
 
 uint expanded(uint byte, uvec2 coefficient) {
@@ -41,6 +41,10 @@ uint expanded(uint byte, uvec2 coefficient) {
     case BFLOAT16: return round_number_to_bfloat16(bits);
     default: return bits;
   }
+}
+
+uint source_channels() {
+  return kChannels == 0u ? channels : kChannels;
 }
 
 // Puts an element into its place in a piece of the target.
@@ -69,13 +73,9 @@ const uint kPieces = 4u;  // An invocation's.
 // that begins at any channel reads on from there.
 shared uvec2 table[kMostChannels + kLargestPiece];
 
-uint table_channels() {
-  return kChannels == 0u ? channels : kChannels;
-}
-
 void fill_table() {
-  for (uint i = gl_LocalInvocationID.x; i < table_channels() + kPiece; i += kInvocations) {
-    table[i] = coefficients_of((first_channel + i) % table_channels());
+  for (uint i = gl_LocalInvocationID.x; i < source_channels() + kPiece; i += kInvocations) {
+    table[i] = coefficients_of((first_channel + i) % source_channels());
   }
   barrier();
 }
@@ -112,7 +112,7 @@ void expand_pieces(uint pieces) {
     [[unroll]] for (uint k = 0u; k < kPieces; ++k) {
       const uint index = first + k * kInvocations;
       if (index < pieces) {
-        const uint channel = index * kPiece % table_channels();
+        const uint channel = index * kPiece % source_channels();
         target_quads[to_offset / 16u + index] = expanded_piece(bytes[k], channel);
       }
     }
@@ -120,7 +120,7 @@ void expand_pieces(uint pieces) {
 }
 
 uvec2 target_element(uint index) {
-  const uvec2 coefficient = coefficients_of((first_channel + index) % table_channels());
+  const uvec2 coefficient = coefficients_of((first_channel + index) % source_channels());
   return uvec2(expanded(read_bytes(from_offset + index, 1u), coefficient), 0u);
 }
 
@@ -167,10 +167,11 @@ void expand_three_planes() {
 // ---- Any number of channels to planes, at any place: by way of shared memory.
 
 const uint kTileBytes = 3072u;  // Of a sample, for a group, but for what pieces begin early.
-shared uint staged[(kTileBytes + kLargestPiece * kMostChannels + 8u) / 4u];
+const uint kStagedWords = (kTileBytes + kLargestPiece * kMostChannels + 8u) / 4u;
+shared uint staged[kStagedWords];
 
 uint pieces_of_tile() {
-  return kTileBytes / (channels * kPiece);
+  return kTileBytes / (source_channels() * kPiece);
 }
 
 // Of the last tile, pieces may begin a piece early.
@@ -181,35 +182,82 @@ uint tiles_of_sample() {
 
 // Brings bytes to shared memory, as far from a multiple of 4 as they are.
 void stage(uint begin, uint end) {
-  const uint first = begin / 4u;
-  for (uint word = first + gl_LocalInvocationID.x; word * 4u < end; word += kInvocations) {
-    staged[word - first] = source_words[word];
+  const uint first = begin / 4u + gl_LocalInvocationID.x;
+  const uint most = (kStagedWords + kInvocations - 1u) / kInvocations;
+  // All are on their way before one is put down.
+  uint read[most];
+  [[unroll]] for (uint i = 0u; i < most; ++i) {
+    if ((first + i * kInvocations) * 4u < end) {
+      read[i] = source_words[first + i * kInvocations];
+    }
+  }
+  [[unroll]] for (uint i = 0u; i < most; ++i) {
+    if ((first + i * kInvocations) * 4u < end) {
+      staged[gl_LocalInvocationID.x + i * kInvocations] = read[i];
+    }
   }
 }
 
-// Writes kPiece pixels of a plane, as far as it has them, to 16 bytes of the target. `place` is
-// where the first one's byte is staged, or would be.
-void write_plane_piece(int first_pixel, int place, uint plane_begin, uvec2 coefficient) {
+// The staged byte at `at`.
+uint staged_byte(uint at) {
+  return (staged[at / 4u] >> (at % 4u * 8u)) & 0xffu;
+}
+
+// Words that hold a channel of a piece, wherever it begins.
+const uint kSpan = (kChannels * (kPiece - 1u) + 7u) / 4u;
+const uint kMostSpan = 8u;
+
+// A piece of a plane that has all of its pixels. `place` is where the first one's byte is staged.
+uvec4 whole_piece(uint place, uvec2 coefficient) {
   uint words[4] = uint[4](0u, 0u, 0u, 0u);
-  for (uint j = 0u; j < kPiece; ++j) {
+  if (kChannels == 0u) {
+    [[unroll]] for (uint j = 0u; j < kPiece; ++j) {
+      put(words, j, expanded(staged_byte(place + j * channels), coefficient));
+    }
+    return quad_of(words);
+  }
+  // Of few channels, each word is read once.
+  uint read[kMostSpan + 1u];
+  [[unroll]] for (uint i = 0u; i < kSpan; ++i) {
+    read[i] = staged[place / 4u + i];
+  }
+  read[kSpan] = 0u;
+  [[unroll]] for (uint i = 0u; i < kSpan; ++i) {
+    read[i] = joined(read[i], read[i + 1u], place % 4u);
+  }
+  [[unroll]] for (uint j = 0u; j < kPiece; ++j) {
+    const uint at = j * kChannels;
+    const uint byte = bitfieldExtract(read[at / 4u], int(at % 4u * 8u), 8);
+    put(words, j, expanded(byte, coefficient));
+  }
+  return quad_of(words);
+}
+
+// A piece of a plane that begins before the plane or ends behind it, to where its first byte is in
+// the target, or would be. `place` is where the first pixel's byte is staged, or would be.
+void write_part_of_piece(int first_pixel, int place, uint at, uint plane_begin, uvec2 coefficient) {
+  uint words[4] = uint[4](0u, 0u, 0u, 0u);
+  [[unroll]] for (uint j = 0u; j < kPiece; ++j) {
     const int pixel = first_pixel + int(j);
     if (pixel >= 0 && pixel < int(pixels)) {
-      const uint at = uint(place + int(j * channels));
-      const uint byte = (staged[at / 4u] >> (at % 4u * 8u)) & 0xffu;
-      put(words, j, expanded(byte, coefficient));
+      put(words, j, expanded(staged_byte(uint(place + int(j * source_channels()))), coefficient));
     }
   }
-  const uint at = uint(int(plane_begin) + first_pixel * int(kToSize));
   const uint end = plane_begin + pixels * kToSize;
-  if (first_pixel >= 0 && at + 16u <= end) {
-    target_quads[at / 16u] = quad_of(words);
-    return;
-  }
-  for (uint word = 0u; word < 4u; ++word) {
+  [[unroll]] for (uint word = 0u; word < 4u; ++word) {
     const uint word_at = at + word * 4u;
     if (word_at + 4u > plane_begin && word_at < end) {
       write_word(word_at / 4u, words[word], plane_begin, end);
     }
+  }
+}
+
+void write_plane_piece(int first_pixel, int place, uint plane_begin, uvec2 coefficient) {
+  const uint at = uint(int(plane_begin) + first_pixel * int(kToSize));
+  if (first_pixel >= 0 && first_pixel + int(kPiece) <= int(pixels)) {
+    target_quads[at / 16u] = whole_piece(uint(place), coefficient);
+  } else {
+    write_part_of_piece(first_pixel, place, at, plane_begin, coefficient);
   }
 }
 
@@ -218,9 +266,9 @@ void expand_tile(uint sample_index, uint tile) {
   const uint tile_first = tile * pieces * kPiece;
   const uint first = max(tile_first, kPiece) - kPiece;
   const uint end = min(tile_first + pieces * kPiece, pixels);
-  const uint begin_byte = from_offset + (sample_index * pixels + first) * channels;
+  const uint begin_byte = from_offset + (sample_index * pixels + first) * source_channels();
   if (end > first) {
-    stage(begin_byte, begin_byte + (end - first) * channels);
+    stage(begin_byte, begin_byte + (end - first) * source_channels());
   }
   barrier();
   for (uint item = gl_LocalInvocationID.x; item < pieces * written_channels;
@@ -232,7 +280,7 @@ void expand_tile(uint sample_index, uint tile) {
     // Pieces are aligned in the target: in each plane they begin at another pixel.
     const int skew = int(begin % 16u / kToSize);
     const int pixel = int(tile_first + (item - plane * pieces) * kPiece) - skew;
-    const int place = int(begin_byte % 4u + channel) + (pixel - int(first)) * int(channels);
+    const int place = int(begin_byte % 4u + channel) + (pixel - int(first)) * int(source_channels());
     if (pixel < int(pixels) && pixel + int(kPiece) > 0) {
       write_plane_piece(pixel, place, begin, coefficients_of(channel));
     }

@@ -43,9 +43,26 @@ uint subnormal_to_float(uint code, Format format) {
   return floatBitsToUint(steps) & MAGNITUDE;
 }
 
+// The value of a float16.
+#ifdef HEADRACE_FLOAT_CONTROLS
+// The device's own conversion, but for subnormal numbers, which it may drop.
+uint float16_to_float(uint encoding, bool keep_subnormals) {
+  const uint code = encoding & 0x7fffu;
+  const uint converted = floatBitsToUint(float(unpackFloat2x16(code).x));
+  const bool is_subnormal = keep_subnormals && code < 0x400u;
+  const uint sign = (encoding << 16) & SIGN;
+  return (is_subnormal ? subnormal_to_float(code, kFloat16Format) : converted) | sign;
+}
+#endif
+
 // The value of an encoding. A NaN stays some NaN; without `keep_subnormals`, a subnormal number and
 // zero become anything below 1, for those who drop it.
 uint small_to_float(uint encoding, Format format, bool keep_subnormals) {
+#ifdef HEADRACE_FLOAT_CONTROLS
+  if (format == kFloat16Format) {
+    return float16_to_float(encoding, keep_subnormals);
+  }
+#endif
   const uint dropped = 23u - format.fraction_bits;
   const uint rebias = (127u - format.bias) << 23;
   const uint code = encoding & ((1u << (format.bits - 1u)) - 1u);
@@ -87,8 +104,31 @@ uint round_magnitude(uint magnitude, Format format, uint smallest) {
 }
 #endif
 
+#ifdef HEADRACE_FLOAT_CONTROLS
+// The code of a magnitude that is a normal number of FLOAT16, or zero, or too large for it, by the
+// device's own conversion.
+uint round_normal_to_float16(uint magnitude) {
+  return packFloat2x16(f16vec2(float16_t(uintBitsToFloat(magnitude)), float16_t(0.0)));
+}
+
+// Of any. A subnormal number counts steps, as the last bits of a float32 from 0.5 on do.
+uint round_number_to_float16(uint bits) {
+  const uint magnitude = bits & MAGNITUDE;
+  const uint half_one = floatBitsToUint(0.5);
+  const uint steps = floatBitsToUint(uintBitsToFloat(magnitude) + 0.5) - half_one;
+  const uint smallest_normal = (128u - kFloat16Format.bias) << 23;
+  const uint code = magnitude < smallest_normal ? steps : round_normal_to_float16(magnitude);
+  return code | ((bits & SIGN) >> 16);
+}
+#endif
+
 // Rounds once, to nearest, ties to even; out of range to `overflow`. For what is no NaN.
 uint round_number_to_small(uint bits, Format format) {
+#ifdef HEADRACE_FLOAT_CONTROLS
+  if (format == kFloat16Format) {
+    return round_number_to_float16(bits);
+  }
+#endif
   const uint smallest = (128u - format.bias) << 23;
   const uint above = smallest + ((format.overflow >> format.fraction_bits) << 23);
   const uint magnitude = min(bits & MAGNITUDE, above);
@@ -104,6 +144,11 @@ uint round_to_small(uint bits, Format format) {
 // The code of a magnitude that is zero or a normal number of the format, or too large for it, but
 // no NaN: of a whole number.
 uint round_normal_magnitude(uint magnitude, Format format) {
+#ifdef HEADRACE_FLOAT_CONTROLS
+  if (format == kFloat16Format) {
+    return round_normal_to_float16(magnitude);
+  }
+#endif
   const uint dropped = 23u - format.fraction_bits;
   const uint rebias = (127u - format.bias) << 23;
   const uint rebiased = max(magnitude, rebias) - rebias;
