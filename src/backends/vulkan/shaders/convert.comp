@@ -101,7 +101,7 @@ uvec2 element_of(Piece piece, uint index) {
 
 // Every result, of types of one byte whose conversion is more work than looking it up.
 #define USES_TABLE \
-  (kFromSize == 1u && kToSize <= 2u && kFrom != kTo && kTo != BOOLEAN && \
+  (kFromSize == 1u && kToSize <= 2u && kFrom != kTo && kFrom != BOOLEAN && kTo != BOOLEAN && \
    (IS_FLOAT8(kFrom) || IS_FLOAT8(kTo)))
 shared uint table[256];
 

@@ -64,6 +64,11 @@ uint small_from_float8(uint raw) {
 
 // To a small format, from a whole number's magnitude and its sign, a float32's sign bit.
 uint small_from_whole(uint magnitude, uint sign) {
+#ifdef HEADRACE_FLOAT_CONTROLS
+  if (kTo == FLOAT16) {
+    return round_normal_to_float16(magnitude | sign);
+  }
+#endif
   const uint small_sign = sign >> (32u - kToSize * 8u);
   switch (kTo) {
     case FLOAT16:
@@ -94,11 +99,12 @@ uint float32_from(uint magnitude, bool to_odd) {
   if (kFromSize < 4u) {
     return small_whole_to_float32(magnitude);
   }
-  if (magnitude == 0u) {
-    return 0u;
+  if (to_odd) {
+    // The last bit that is kept of large ones is worth 2^8: small formats have fewer than 16 bits.
+    const uint odd = (magnitude & ~0xffu) | ((magnitude & 0xffu) != 0u ? 0x100u : 0u);
+    return floatBitsToUint(float(magnitude < 1u << 24 ? magnitude : odd));
   }
-  const Unrounded number = unrounded(magnitude);
-  return to_odd ? round_to_odd_float32(number) : round_to_float32(number);
+  return magnitude == 0u ? 0u : round_to_float32(unrounded(magnitude));
 }
 
 uint float32_from(uvec2 magnitude, bool to_odd) {
@@ -118,7 +124,8 @@ uvec2 store_magnitude(uint magnitude, uint sign) {
     return uvec2(result.x, result.y | sign);
   }
   if (TO_ENDS_EARLY) {
-    return uvec2(small_from_whole(small_whole_to_float32(min(magnitude, 1u << 17)), sign), 0u);
+    const uint last = kFromSize < 4u ? magnitude : min(magnitude, 1u << 17);
+    return uvec2(small_from_whole(small_whole_to_float32(last), sign), 0u);
   }
   const uint bits = float32_from(magnitude, kTo != FLOAT32);
   return uvec2(kTo == FLOAT32 ? bits | sign : small_from_whole(bits, sign), 0u);
@@ -137,6 +144,12 @@ uvec2 store_magnitude(uvec2 magnitude, uint sign) {
 }
 
 #define TO_IS_FLOAT (kTo == FLOAT32 || kTo == FLOAT64 || IS_SMALL_FLOAT(kTo))
+
+// From INT8 and INT16.
+uvec2 store_small_signed(uint raw) {
+  const uint bits = small_signed_to_float32(raw, kFromSize * 8u);
+  return uvec2(kTo == FLOAT32 ? bits : small_from_whole(bits & MAGNITUDE, bits & SIGN), 0u);
+}
 
 uvec2 store_signed(int value) {
   return TO_IS_FLOAT ? store_magnitude(uint(abs(value)), uint(value) & SIGN)
@@ -212,6 +225,9 @@ uvec2 convert_element(uvec2 raw) {
     return is_exact ? uvec2(small_from_float8(raw.x), 0u)
                     : store_float32(load_float32(raw.x, NEEDS_SUBNORMALS));
   }
+  if (FROM_IS_SIGNED && kFromSize < 4u && (kTo == FLOAT32 || IS_SMALL_FLOAT(kTo))) {
+    return store_small_signed(raw.x);
+  }
   return FROM_IS_SIGNED ? store_signed(load_signed(raw.x)) : store_unsigned(raw.x);
 }
 
@@ -228,6 +244,9 @@ uint element_to_float32(uvec2 raw) {
   }
   if (FROM_IS_FLOAT32) {
     return load_float32(raw.x, true);
+  }
+  if (FROM_IS_SIGNED && kFromSize < 4u) {
+    return small_signed_to_float32(raw.x, kFromSize * 8u);
   }
   if (FROM_IS_SIGNED) {
     const int value = load_signed(raw.x);

@@ -56,7 +56,8 @@ uvec2 expanded(uvec2 raw, uint channel) {
 
 uvec2 target_element(uint index) {
   const Origin origin = origin_of(index);
-  return expanded(read_element(from_offset + origin.element * kFromSize, kFromSize), origin.channel);
+  const uvec2 raw = read_element(from_offset + origin.element * kFromSize, kFromSize);
+  return expanded(raw, origin.channel);
 }
 
 // ---- Aligned. A unit is a word of the target, or an element of 8 bytes.

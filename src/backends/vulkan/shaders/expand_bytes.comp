@@ -280,7 +280,8 @@ void expand_tile(uint sample_index, uint tile) {
     // Pieces are aligned in the target: in each plane they begin at another pixel.
     const int skew = int(begin % 16u / kToSize);
     const int pixel = int(tile_first + (item - plane * pieces) * kPiece) - skew;
-    const int place = int(begin_byte % 4u + channel) + (pixel - int(first)) * int(source_channels());
+    const int ahead = (pixel - int(first)) * int(source_channels());
+    const int place = int(begin_byte % 4u + channel) + ahead;
     if (pixel < int(pixels) && pixel + int(kPiece) > 0) {
       write_plane_piece(pixel, place, begin, coefficients_of(channel));
     }

@@ -81,13 +81,25 @@ uvec2 apply_sign(uvec2 magnitude, bool is_negative) {
   return fits ? magnitude : uvec2(~0u, 0x7fffffffu);
 }
 
+// The least and the largest number of a type of 8 or 16 bits.
+vec2 limits_of_small() {
+  switch (kTo) {
+    case INT8: return vec2(-128.0, 127.0);
+    case UINT8: return vec2(0.0, 255.0);
+    case INT16: return vec2(-32768.0, 32767.0);
+    default: return vec2(0.0, 65535.0);
+  }
+}
+
 uint float32_to_word(uint bits) {
   const uint magnitude = bits & MAGNITUDE;
-  // As bits of a float32, 2^17 and the last below 2^32: numbers are ordered as their bits are.
-  const bool is_small = kToSize < 4u;
-  const uint last = is_small ? 0x48000000u : 0x4f7fffffu;
-  const uint whole = uint(uintBitsToFloat(min(magnitude, last)));
-  const uint cut = !is_small && magnitude > last ? ~0u : whole;
+  if (kToSize < 4u) {
+    const float number = magnitude > FLOAT32_INFINITY ? 0.0 : uintBitsToFloat(bits);
+    const vec2 limits = limits_of_small();
+    return uint(int(clamp(number, limits.x, limits.y))) & ((1u << (kToSize * 8u % 32u)) - 1u);
+  }
+  const uint last = 0x4f7fffffu;  // Below 2^32: numbers are ordered as their bits are.
+  const uint cut = magnitude > last ? ~0u : uint(uintBitsToFloat(min(magnitude, last)));
   return magnitude > FLOAT32_INFINITY ? 0u : apply_sign(cut, int(bits) < 0);
 }
 

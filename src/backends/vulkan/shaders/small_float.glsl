@@ -35,6 +35,18 @@ uint small_whole_to_float32(uint whole) {
 #endif
 }
 
+// The same of a signed number of `bits` bits, 16 at most; above them there is nothing.
+uint small_signed_to_float32(uint raw, uint bits) {
+  const uint above = 1u << (bits - 1u);  // Numbers from -above on become numbers from 0 on.
+#ifdef HEADRACE_FLOAT_CONTROLS
+  const float aligner = 8388608.0;
+  const float aligned = uintBitsToFloat(floatBitsToUint(aligner) | (raw ^ above));
+  return floatBitsToUint(aligned - (aligner + float(above)));
+#else
+  return floatBitsToUint(float(bitfieldExtract(int(raw), 0, int(bits))));
+#endif
+}
+
 // A subnormal number's value. It counts steps: added to a float32 whose last bit is worth one, they
 // are its fraction, and the difference is exact.
 uint subnormal_to_float(uint code, Format format) {
@@ -105,10 +117,9 @@ uint round_magnitude(uint magnitude, Format format, uint smallest) {
 #endif
 
 #ifdef HEADRACE_FLOAT_CONTROLS
-// The code of a magnitude that is a normal number of FLOAT16, or zero, or too large for it, by the
-// device's own conversion.
-uint round_normal_to_float16(uint magnitude) {
-  return packFloat2x16(f16vec2(float16_t(uintBitsToFloat(magnitude)), float16_t(0.0)));
+// What is a normal number of FLOAT16, or zero, or too large for it, by the device's own conversion.
+uint round_normal_to_float16(uint bits) {
+  return packFloat2x16(f16vec2(float16_t(uintBitsToFloat(bits)), float16_t(0.0)));
 }
 
 // Of any. A subnormal number counts steps, as the last bits of a float32 from 0.5 on do.
@@ -144,11 +155,6 @@ uint round_to_small(uint bits, Format format) {
 // The code of a magnitude that is zero or a normal number of the format, or too large for it, but
 // no NaN: of a whole number.
 uint round_normal_magnitude(uint magnitude, Format format) {
-#ifdef HEADRACE_FLOAT_CONTROLS
-  if (format == kFloat16Format) {
-    return round_normal_to_float16(magnitude);
-  }
-#endif
   const uint dropped = 23u - format.fraction_bits;
   const uint rebias = (127u - format.bias) << 23;
   const uint rebiased = max(magnitude, rebias) - rebias;
