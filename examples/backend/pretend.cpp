@@ -105,7 +105,8 @@ class Device final : public headrace::BackendDevice {
   }
 
   void release(const headrace::MemoryBlock& block) noexcept override {
-    ::operator delete (reinterpret_cast<void*>(block.handle), std::align_val_t{kAlignment});
+    const headrace::NativeHandle address{block.kind, block.handle, 0};
+    ::operator delete (address.as_pointer<void>(), std::align_val_t{kAlignment});
   }
 
   std::shared_ptr<headrace::BackendStream> default_stream() override { return make_stream(); }
