@@ -78,7 +78,9 @@ TEST_P(ExpandTest, ImagesOfManyShapesGiveTheBitsOfHost) {
                              Shape{128, 96, 3},
                              Shape{9, 11, 4},
                              Shape{3, 2, 32},
-                             Shape{3, 3, 33}}) {
+                             Shape{3, 3, 33},
+                             Shape{7, 5, 64},
+                             Shape{3, 3, 65}}) {
     for (const DataType to : {DataType::float16, DataType::bfloat16, DataType::float32}) {
       for (const OutputSpec& output : outputs_for(to, shape[2])) {
         expect_as_on_host({shape, DataType::uint8, output});

@@ -49,7 +49,7 @@ LogicalDevice::LogicalDevice(const Driver& driver, const Facts& facts) {
   const std::vector<const char*> extensions = extensions_of(facts);
   VkPhysicalDeviceVulkan12Features features{
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-      .shaderFloat16 = facts.has_float_controls ? VK_TRUE : VK_FALSE,
+      .shaderFloat16 = facts.float_controls == FloatControls::none ? VK_FALSE : VK_TRUE,
       .timelineSemaphore = VK_TRUE};
   const VkDeviceCreateInfo info{
       .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,

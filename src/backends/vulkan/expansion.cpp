@@ -193,7 +193,7 @@ class Expansion {
   [[nodiscard]] std::uint32_t under_way() const { return context_.facts().info.is_gpu ? 8 : 4; }
 
   [[nodiscard]] Arithmetic arithmetic() const {
-    if (!context_.facts().has_float_controls || !is_tame(spec_)) {
+    if (context_.facts().float_controls == FloatControls::none || !is_tame(spec_)) {
       return soft;
     }
     return is_floating_point(spec_.from) ? hard_where_tame : hard;

@@ -164,6 +164,22 @@ std::string hex(std::span<const std::uint8_t> bytes) {
   return text;
 }
 
+FloatControls float_controls_of(const Question& ask,
+                                const VkPhysicalDeviceFloatControlsProperties& floats) {
+  if (ask.features().shaderFloat16 != VK_TRUE ||
+      floats.shaderSignedZeroInfNanPreserveFloat32 != VK_TRUE ||
+      floats.shaderSignedZeroInfNanPreserveFloat16 != VK_TRUE ||
+      floats.shaderRoundingModeRTEFloat32 != VK_TRUE ||
+      floats.shaderRoundingModeRTEFloat16 != VK_TRUE) {
+    return FloatControls::none;
+  }
+  if (floats.roundingModeIndependence == VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_ALL) {
+    return FloatControls::of_each_type;
+  }
+  return floats.shaderRoundingModeRTEFloat64 == VK_TRUE ? FloatControls::with_float64
+                                                        : FloatControls::none;
+}
+
 void find_limits(const Question& ask, Facts& facts) {
   bool can_import = false;
   find_extensions(ask, facts, can_import);
@@ -190,13 +206,7 @@ void find_limits(const Question& ask, Facts& facts) {
   facts.nanoseconds_a_tick = limits.timestampPeriod;
   facts.import_alignment =
       can_import && find_import(ask, facts) ? import.minImportedHostPointerAlignment : 0;
-  facts.has_float_controls =
-      ask.features().shaderFloat16 == VK_TRUE &&
-      floats.shaderSignedZeroInfNanPreserveFloat32 == VK_TRUE &&
-      floats.shaderSignedZeroInfNanPreserveFloat16 == VK_TRUE &&
-      floats.shaderRoundingModeRTEFloat32 == VK_TRUE &&
-      floats.shaderRoundingModeRTEFloat16 == VK_TRUE &&
-      floats.roundingModeIndependence == VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_ALL;
+  facts.float_controls = float_controls_of(ask, floats);
 }
 
 std::optional<Facts> facts_of(const Driver& driver, VkPhysicalDevice device) {

@@ -4,6 +4,7 @@
 #include "headrace/backend.h"
 
 #include "backends/vulkan/driver.h"
+#include "backends/vulkan/shader.h"
 
 #include <cstdint>
 #include <optional>
@@ -42,9 +43,7 @@ struct Facts {
   bool imports_are_dedicated = false;    ///< Each is of one buffer object, which it names.
   bool has_memory_budget = false;
   bool is_portability_subset = false;
-  /// Shaders may compute with float16, and be told to round it and float32 to nearest and to keep
-  /// the signs of zeros.
-  bool has_float_controls = false;
+  FloatControls float_controls = FloatControls::none;
 
   /// Chooses among the types of memory of which `allowed` has a bit. On devices that share the
   /// host's memory, `gpu` memory is what both see; elsewhere what only the device sees, for the

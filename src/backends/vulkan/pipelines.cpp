@@ -58,10 +58,9 @@ VkPipeline Pipelines::get(const PipelineKey& key) {
 VkShaderModule Pipelines::module_of(Shader shader) {
   const auto [place, is_new] = modules_.try_emplace(shader, VK_NULL_HANDLE);
   if (place->second == VK_NULL_HANDLE) {
-    const std::span<const std::uint32_t> words =
-        words_of(shader, context_.facts().has_float_controls);
+    const std::vector<std::uint32_t> words = words_of(shader, context_.facts().float_controls);
     const VkShaderModuleCreateInfo info{.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-                                        .codeSize = words.size_bytes(),
+                                        .codeSize = words.size() * sizeof(std::uint32_t),
                                         .pCode = words.data()};
     context_.check(
         context_.calls().vkCreateShaderModule(context_.device(), &info, nullptr, &place->second),

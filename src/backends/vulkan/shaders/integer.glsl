@@ -91,10 +91,19 @@ vec2 limits_of_small() {
   }
 }
 
+// A number of the same whole number of 8 or 16 bits, which the device keeps as it is.
+float cut_for_small(uint bits, uint magnitude) {
+#ifdef HEADRACE_FLOAT_CONTROLS
+  return uintBitsToFloat(bits);  // Infinity is kept.
+#else
+  return uintBitsToFloat(min(magnitude, 0x48000000u) | (bits & SIGN));
+#endif
+}
+
 uint float32_to_word(uint bits) {
   const uint magnitude = bits & MAGNITUDE;
   if (kToSize < 4u) {
-    const float number = magnitude > FLOAT32_INFINITY ? 0.0 : uintBitsToFloat(bits);
+    const float number = magnitude > FLOAT32_INFINITY ? 0.0 : cut_for_small(bits, magnitude);
     const vec2 limits = limits_of_small();
     return uint(int(clamp(number, limits.x, limits.y))) & ((1u << (kToSize * 8u % 32u)) - 1u);
   }
