@@ -9,6 +9,7 @@
 #include <mutex>
 #include <new>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -49,6 +50,12 @@ class Timeline {
 /// stream, which may end first: work may hold the last handle of it.
 class Stream final : public headrace::BackendStream {
  public:
+  ~Stream() override {
+    if (!is_this_threads()) {
+      turns_->wait(next_turn_);
+    }
+  }
+
   void submit(std::shared_ptr<headrace::Submission> submission) override {
     run([submission = std::move(submission)] { headrace::run_on_host(*submission, {}); });
   }
@@ -57,6 +64,10 @@ class Stream final : public headrace::BackendStream {
   }
   MarkerSerial completed() override { return markers_->value(); }
   bool wait(MarkerSerial serial, std::chrono::nanoseconds timeout) override {
+    if (is_this_threads() && markers_->value() < serial) {
+      throw headrace::Error(headrace::ErrorCode::invalid_argument,
+                            "Work on a stream of pretend waits for that stream.");
+    }
     return markers_->wait(serial, timeout);
   }
   void wait_for(headrace::BackendStream& producer, MarkerSerial serial) override {
@@ -66,14 +77,23 @@ class Stream final : public headrace::BackendStream {
 
  private:
   /// Work lets go of all that it holds before the next has its turn.
-  void run(std::function<void()> work) {
-    std::thread([work = std::move(work), turns = turns_, turn = next_turn_++]() mutable {
+  void run(std::function<void()> work) try {
+    std::thread([work = std::move(work), turns = turns_, turn = next_turn_]() mutable {
       turns->wait(turn);
+      turns_of_thread = turns.get();
       work();
       work = nullptr;
       turns->reach(turn + 1);
     }).detach();
+    ++next_turn_;
+  } catch (const std::system_error& error) {
+    throw headrace::Error(headrace::ErrorCode::out_of_memory,
+                          std::string("pretend has no thread left: ") + error.what());
   }
+
+  [[nodiscard]] bool is_this_threads() const { return turns_of_thread == turns_.get(); }
+
+  static inline thread_local const Timeline* turns_of_thread = nullptr;
 
   const std::shared_ptr<Timeline> markers_ = std::make_shared<Timeline>();
   const std::shared_ptr<Timeline> turns_ = std::make_shared<Timeline>();
