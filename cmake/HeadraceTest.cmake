@@ -50,7 +50,8 @@ target_precompile_headers(headrace_test_support PRIVATE
 # Tests with Stress in their names get the label stress and more time. Those on the device cuda, and
 # the folders cuda and nvtx, run on the driver of tests/fake_cuda; those on the device vulkan on
 # Mesa's lavapipe under the validation layer, every message of which is a failure (but OrderTest as it
-# is, for the layer loses count of its waits and sleeps for ten seconds each time); both on a real one
+# is, for the layer loses count of its waits and sleeps for ten seconds each time, and of those that
+# make hundreds of pipelines a part, for it takes twice the time); both on a real one
 # where the environment says that there must be one, with cuda or vulkan in
 # HEADRACE_REQUIRE_BACKENDS. The folder vulkan runs on lavapipe under the tests' own layer.
 function(headrace_test_folder folder)
@@ -77,6 +78,10 @@ function(headrace_test_folder folder)
   list(TRANSFORM arg_PATHS REPLACE "^([A-Z_]+)=(.+)$" "#define \\1 \"\\2\"\n" OUTPUT_VARIABLE paths)
   list(JOIN paths "" paths)
   set(generated "${PROJECT_BINARY_DIR}/generated/tests")
+  get_property(has_many_configs GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
+  if(has_many_configs)
+    string(APPEND generated "/$<CONFIG>")
+  endif()
   file(GENERATE OUTPUT "${generated}/${folder}/paths.h"
     CONTENT "#pragma once\n#define HEADRACE_DATA_DIR \"${PROJECT_SOURCE_DIR}/data\"\n${paths}")
   target_include_directories(${target} PRIVATE "${generated}")
@@ -131,7 +136,7 @@ foreach(name IN LISTS @target@_names)
       ENVIRONMENT "HEADRACE_REQUIRE_BACKENDS=cuda"
       ENVIRONMENT_MODIFICATION "LD_LIBRARY_PATH=path_list_prepend:@fake_cuda@")
   endif()
-  if(name MATCHES "OrderTest[.].*${on_vulkan}")
+  if(name MATCHES "(OrderTest[.]|EveryPairGives|EveryPairInA).*${on_vulkan}")
     set_tests_properties("${name}" PROPERTIES ENVIRONMENT "@headrace_vulkan_plain_environment@")
   elseif(name MATCHES "${on_vulkan}")
     set_tests_properties("${name}" PROPERTIES

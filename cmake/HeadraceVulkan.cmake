@@ -6,6 +6,7 @@
 # headrace_vulkan_layer_environment  under the tests' own layer (tests/vulkan_layer): a small device
 #                                    that lacks what Apple's lack
 # headrace_vulkan_small_environment  both, validation above; the device is bound to little at a time
+# headrace_vulkan_small_plain_environment  the same without validation
 # headrace_vulkan_queue_environment  both, and hazards are looked for between submissions, too: of a device
 #                                    with one queue, for timelines are not seen
 set(headrace_vulkan_queue_environment "")
@@ -13,6 +14,7 @@ set(headrace_vulkan_plain_environment "")
 set(headrace_vulkan_environment "")
 set(headrace_vulkan_layer_environment "")
 set(headrace_vulkan_small_environment "")
+set(headrace_vulkan_small_plain_environment "")
 # Each message of the validation layer is a fault, but UNASSIGNED-VkSemaphore-state-timeout: with it
 # the layer says that it has lost count itself, when streams wait for each other. A name is another
 # one when it begins as that does and then goes on otherwise.
@@ -56,11 +58,12 @@ set(layer "${PROJECT_BINARY_DIR}/vulkan_layer")
 set(headrace_vulkan_layer_environment ${headrace_vulkan_plain_environment}
   "VK_LAYER_PATH=${layer}"
   "VK_INSTANCE_LAYERS=VK_LAYER_HEADRACE_test")
+set(little "HEADRACE_VULKAN_LAYER_MAX_STORAGE_BUFFER_RANGE=1048576")
+set(headrace_vulkan_small_plain_environment ${headrace_vulkan_layer_environment} ${little})
 # The order of the folders says which layer is above, not that of the names.
 set(headrace_vulkan_small_environment ${headrace_vulkan_plain_environment} ${validation_checks}
   "VK_LAYER_PATH=/usr/share/vulkan/explicit_layer.d:${layer}"
-  "VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation:VK_LAYER_HEADRACE_test"
-  "HEADRACE_VULKAN_LAYER_MAX_STORAGE_BUFFER_RANGE=1048576")
+  "VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation:VK_LAYER_HEADRACE_test" ${little})
 set(headrace_vulkan_queue_environment ${headrace_vulkan_small_environment}
   "HEADRACE_VULKAN_LAYER_QUEUES=0")
 list(TRANSFORM headrace_vulkan_queue_environment REPLACE "^(VK_LAYER_ENABLES=.*)$"
