@@ -150,10 +150,7 @@ class VulkanTest : public ::testing::Test {
     }
     layer_ = vulkan_layer::control();
     device_ = backend_->open(0);
-    keep_coefficients();
-    layer_->reset();
-    memory_ = layer_->live("memory");
-    buffers_ = layer_->live("buffer");
+    count_what_is_kept();
   }
 
   void TearDown() override {
@@ -175,6 +172,15 @@ class VulkanTest : public ::testing::Test {
     backend_ = new_backend();
     device_ = backend_->open(0);
     unsetenv(variable);
+  }
+
+  /// Counts the memory that the device keeps for coefficients, which it has made by then, and any
+  /// other that there is.
+  void count_what_is_kept() {
+    keep_coefficients();
+    layer_->reset();
+    memory_ = layer_->live("memory");
+    buffers_ = layer_->live("buffer");
   }
 
   /// Loses the device, if there is one, and opens it anew.
@@ -205,7 +211,6 @@ class VulkanTest : public ::testing::Test {
     return all->emplace_back(vulkan::make_backend()).get();
   }
 
-  /// Has the device make the memory that it keeps for coefficients, before memory is counted.
   void keep_coefficients() const {
     const auto gpu = block(64);
     Queue queue = this->queue();
