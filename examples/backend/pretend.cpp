@@ -50,6 +50,9 @@ class Timeline {
 /// stream, which may end first: work may hold the last handle of it.
 class Stream final : public headrace::BackendStream {
  public:
+  Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
   ~Stream() override {
     if (!is_this_threads()) {
       turns_->wait(next_turn_);
