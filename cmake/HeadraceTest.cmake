@@ -49,11 +49,11 @@ target_precompile_headers(headrace_test_support PRIVATE
 # checkout what was compiled in another.
 # Tests with Stress in their names get the label stress and more time. Those on the device cuda, and
 # the folders cuda and nvtx, run on the driver of tests/fake_cuda; those on the device vulkan on
-# Mesa's lavapipe under the validation layer, every message of which is a failure (but OrderTest as it
-# is, for the layer loses count of its waits and sleeps for ten seconds each time, and of those that
-# make hundreds of pipelines a part, for it takes twice the time); both on a real one
-# where the environment says that there must be one, with cuda or vulkan in
-# HEADRACE_REQUIRE_BACKENDS. The folder vulkan runs on lavapipe under the tests' own layer.
+# Mesa's lavapipe under the validation layer, every message of which is a failure: but not OrderTest,
+# whose waits the layer loses count of and sleeps for ten seconds each time, nor two of the tests that
+# make hundreds of pipelines, which take twice the time with it. Both run on a real device where the
+# environment says that there must be one, with cuda or vulkan in HEADRACE_REQUIRE_BACKENDS. The
+# folder vulkan runs on lavapipe under the tests' own layer.
 function(headrace_test_folder folder)
   cmake_parse_arguments(PARSE_ARGV 1 arg "INTERNAL" "TIMEOUT" "LINK;NEEDS;PATHS")
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/${folder}/*.cpp")

@@ -55,9 +55,9 @@ uint subnormal_to_float(uint code, Format format) {
   return floatBitsToUint(steps) & MAGNITUDE;
 }
 
-// The value of a float16.
 #ifdef HEADRACE_FLOAT_CONTROLS
-// The device's own conversion, but for subnormal numbers, which it may drop.
+// The value of a float16, by the device's own conversion, but for subnormal numbers, which it may
+// drop.
 uint float16_to_float(uint encoding, bool keep_subnormals) {
   const uint code = encoding & 0x7fffu;
   const uint converted = floatBitsToUint(float(unpackFloat2x16(code).x));
